@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::Error;
+
 /// One attempt of one job, as `submit` receives it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Job {
@@ -168,6 +170,27 @@ pub enum Ending {
     },
 }
 
+impl Ending {
+    /// Success with a result.
+    ///
+    /// # Errors
+    ///
+    /// `Internal`, where `result` is not JSON (a map whose keys are not text, say).
+    pub fn succeeded(result: &impl Serialize) -> Result<Self, Error> {
+        let result = serde_json::value::to_raw_value(result)
+            .map_err(|e| Error::internal(format!("the result is not JSON: {e}")))?;
+        Ok(Self::Succeeded { result })
+    }
+
+    /// A failure that another attempt would repeat.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            transient: false,
+        }
+    }
+}
+
 /// What `wait` answers.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Ended {
@@ -180,7 +203,10 @@ pub struct Ended {
 
 impl From<Ending> for Ended {
     fn from(ending: Ending) -> Self {
-        Self { ending, log_tail: String::new() }
+        Self {
+            ending,
+            log_tail: String::new(),
+        }
     }
 }
 
@@ -227,25 +253,37 @@ pub enum Found {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Progress {
     /// What is going on. An absent field keeps its value, an explicit null clears it.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub message: Option<Option<String>>,
     /// Counts. An absent field keeps its value, an explicit null clears it.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub progress: Option<Option<Counts>>,
 }
 
-/// The countable part of [`Progress`].
+/// The countable part of [`Progress`]. Here too an absent field keeps its value, a null clears it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Counts {
     /// The step the work is in.
-    pub phase: Option<String>,
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Option<String>>,
     /// How many units are done; at most `total`.
-    pub completed: Option<u64>,
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Option<u64>>,
     /// How many units there are.
-    pub total: Option<u64>,
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub total: Option<Option<u64>>,
     /// What is counted, in the plural: `traces`.
-    pub unit: Option<String>,
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Option<String>>,
 }
 
 fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
