@@ -77,7 +77,7 @@ def job(
     :param pip_requirements: short for ``python_env=PythonEnv(requirements)``.
     :param resource_requests: what the job asks for: ``{"cpu": "500m", "memory": "512Mi"}``.
     :param resource_limits: what the job may not exceed.
-    :raises DeclarationError: an argument is wrong, or what is decorated is no module-level function.
+    :raises DeclarationError: an argument is wrong, or it decorates no module-level function.
     """
 
     def declare(function: F) -> F:

@@ -60,7 +60,8 @@ def describe(modules: Iterable[str]) -> dict[str, Any]:
                 if not any(job["name"] == declaration.name for job in jobs):
                     jobs.append(_describe(function, declaration))
             else:
-                mistake = f"{_path(function)} declares the job {declaration.name!r}, as {_path(first)} does"
+                both = f"{_path(first)} and {_path(function)}"
+                mistake = f"the job name {declaration.name!r} is declared twice, by {both}"
                 errors.append({"module": name, "error": mistake})
     return {"modules": modules, "jobs": jobs, "errors": errors}
 
@@ -142,5 +143,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 if __name__ == "__main__":
     # Not `sys.exit`: a thread that a module started must not keep the host waiting.
     status = main()
+    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -138,12 +138,13 @@ def _enter_environment(job: dict[str, Any]) -> None:
 
 
 def _execute(environment: Environment) -> NoReturn:
+    programs = os.path.dirname(environment.python)
     variables = {
         **os.environ,
         "LONGSHORE_ENVIRONMENT": environment.path,
         # What activating it would set, so that programs installed in it are found.
         "VIRTUAL_ENV": environment.path,
-        "PATH": f"{os.path.dirname(environment.python)}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
     # This package is imported from where it is now, and nothing else from there: if it was
     # installed, its directory holds all of that interpreter's packages.

@@ -71,6 +71,7 @@ class Environment:
         self.path = os.path.join(os.path.abspath(directory), self.key)
         self.python = os.path.join(self.path, "bin", "python")
         self._lock_path = f"{self.path}.lock"
+        self._pip_log = os.path.join(self.path, "pip.log")
 
     @property
     def is_complete(self) -> bool:
@@ -123,9 +124,8 @@ class Environment:
         try:
             self._run([sys.executable, "-m", "venv", self.path], lock, self._venv_failure)
             pip = [self.python, "-m", "pip", "install", "--no-input", "--progress-bar=off"]
-            self._run(
-                pip + ["--disable-pip-version-check", *self.requirements], lock, self._pip_failure
-            )
+            pip += ["--disable-pip-version-check", f"--log={self._pip_log}", *self.requirements]
+            self._run(pip, lock, self._pip_failure)
         except EnvironmentFailed:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
@@ -148,7 +148,7 @@ class Environment:
             # By environment: arguments can be read by every user of the machine, and the URL may
             # hold a password.
             environment["PIP_INDEX_URL"] = self.index_url
-        tail: collections.deque[str] = collections.deque(maxlen=200)
+        tail: collections.deque[str] = collections.deque(maxlen=100)
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -182,8 +182,10 @@ class Environment:
         )
 
     def _pip_failure(self, tail: list[str], status: int) -> EnvironmentFailed:
-        output = "\n".join(tail)
-        unreachable = bool(_NETWORK.search(output)) and not _ANSWERED.search(output)
+        printed = "\n".join(tail)
+        # Why a server gave no answer stands only in the log, if pip was told to try just once.
+        evidence = printed + _lines_with("Could not fetch", self._pip_log)
+        unreachable = bool(_NETWORK.search(evidence)) and not _ANSWERED.search(printed)
         if unreachable:
             reason = "the package index could not be reached"
         elif _is_lack(tail, status):
@@ -238,6 +240,14 @@ def _last(lines: list[str]) -> str:
 
 def _without_passwords(text: str) -> str:
     return re.sub(r"(\w+://)[^/\s@]+@", r"\1****@", text)
+
+
+def _lines_with(text: str, path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return "".join(line for line in file if text in line)
+    except OSError:
+        return ""
 
 
 def _is_lack(lines: list[str], status: int) -> bool:

@@ -32,7 +32,7 @@ _lock = threading.Lock()
 
 
 def _unlock_after_fork() -> None:
-    # Another thread may have held the lock at the moment of the fork; it does not exist in the child.
+    # Another thread may have held the lock at the moment of the fork; the child does not have it.
     global _lock
     _lock = threading.Lock()
 
