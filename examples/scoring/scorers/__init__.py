@@ -1,0 +1,1 @@
+"""Scores traces of a support assistant; ``jobs`` is where Longshore begins."""
