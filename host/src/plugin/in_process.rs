@@ -1,0 +1,70 @@
+//! A plugin in the host's own process.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn, ready},
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+use longshore_plugin_api::{
+    Error, ErrorKind,
+    abi::{Answer, ExecutorBox, abi_stable::std_types::RString},
+    wire::Verb,
+};
+
+use super::transport::Transport;
+
+pub(super) struct InProcess {
+    pub(super) executor: ExecutorBox,
+}
+
+pub(super) struct Text(RString);
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Transport for InProcess {
+    type Text = Text;
+
+    fn ask(&self, verb: Verb, payload: String) -> impl Future<Output = Result<Text, Error>> + Send {
+        ready(into_result(
+            self.executor.ask(verb.name().into(), payload.into()),
+        ))
+    }
+
+    async fn call(&self, verb: Verb, payload: String) -> Result<Text, Error> {
+        let mut call = pin!(self.executor.call(verb.name().into(), payload.into()));
+        // The plugin's side never panics, if it is built with our adapter; a panic here would take
+        // the task that renews leases with it.
+        poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(into_result),
+                Err(payload) => {
+                    mem::forget(payload);
+                    let message = format!(
+                        "the plugin panicked in {}, outside its own guard",
+                        verb.name()
+                    );
+                    Poll::Ready(Err(Error::new(ErrorKind::Panic, message)))
+                }
+            },
+        )
+        .await
+    }
+}
+
+fn into_result(answer: Answer) -> Result<Text, Error> {
+    answer.into_result().map(Text).map_err(Error::from)
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}

@@ -1,0 +1,155 @@
+//! Loads a plugin's code. Whatever happens here, the library stays mapped for ever: a thread of it
+//! may be running, and thread-locals of it may be waiting to be dropped.
+#![expect(unsafe_code, reason = "the dynamic linker, and an ABI proved by hand")]
+
+use std::{error::Error as _, fmt, mem::ManuallyDrop, path::Path};
+
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use longshore_plugin_api::{
+    abi::{
+        PluginRootRef,
+        abi_stable::{
+            StableAbi,
+            abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility},
+            library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL},
+            type_layout::{TLFieldOrFunction, TypeLayout},
+        },
+    },
+    wire::Description,
+};
+
+use super::{
+    preflight::Note,
+    problem::{Code, PluginProblem},
+};
+
+/// A plugin whose code is in this process.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub(super) root: PluginRootRef,
+    pub(super) description: Description,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Loaded({})", self.description.name)
+    }
+}
+
+/// Loads the library at `path`, a private copy that has passed the preflight. Blocks for as long as
+/// its static constructors do.
+pub(super) fn load(path: &Path, note: &Note) -> Result<Loaded, PluginProblem> {
+    // NOW: an undefined symbol is an error here, not the end of the process at the first call.
+    // LOCAL: its symbols are nobody else's.
+    // SAFETY: loading runs the library's constructors. That is trust in the plugin, which the
+    // operator has given by installing it.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(refused)?;
+    // Leaked before any check: unloading it after its constructors ran is the one unsound thing.
+    let library = ManuallyDrop::new(library);
+    let layout = |message: String| PluginProblem::new(Code::Layout, message);
+
+    // SAFETY: the symbol is a static of this type in every library with our note, and its first
+    // bytes, which `upgrade` looks at before it believes the rest, are the same in every version.
+    let header =
+        unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
+    let header: AbiHeaderRef = *header.map_err(|_| {
+        PluginProblem::new(
+            Code::NotAPlugin,
+            "it has the note of a plugin, but does not export one",
+        )
+    })?;
+    let header = header
+        .upgrade()
+        .map_err(|e| layout(format!("built with another abi_stable: {e}")))?;
+    let theirs = header
+        .layout()
+        .ok_or_else(|| layout("it hides its layout".to_owned()))?;
+    let ours = <PluginRootRef as StableAbi>::LAYOUT;
+    compatible(ours, theirs).map_err(|first| {
+        layout(format!(
+            "its memory layout is not that of plugin API {} ({first}); rebuild it with a released longshore-plugin-api",
+            note.api,
+        ))
+    })?;
+    // SAFETY: compatible in one direction, as shown above.
+    let root = unsafe { header.init_root_module_with_unchecked_layout::<PluginRootRef>() }
+        .map_err(|e| layout(format!("its root is not made: {e}")))?;
+    let description = describe(root, note)?;
+    Ok(Loaded { root, description })
+}
+
+/// Whether a library of layout `theirs` can be used through `ours`, else where they differ first.
+fn compatible(ours: &'static TypeLayout, theirs: &'static TypeLayout) -> Result<(), String> {
+    // `abi_stable` accepts a library that has *at least* our fields, and so refuses a plugin older
+    // than its host. The other way round it says that ours has at least theirs. That is as safe:
+    // accessors read the field count that the side which built the prefix type wrote into it, so a
+    // missing field is `None` and a missing method its default; types that cannot grow are compared
+    // for equality in either direction; and growth on both sides fails both ways.
+    let Err(e) = check_layout_compatibility(ours, theirs) else {
+        return Ok(());
+    };
+    check_layout_compatibility(theirs, ours).map_err(|_| {
+        // The whole text is hundreds of lines.
+        tracing::debug!("{e}");
+        first_difference(&e)
+    })
+}
+
+fn first_difference(e: &AbiInstabilityErrors) -> String {
+    let Some(first) = e.errors.first() else {
+        return "it does not say where".to_owned();
+    };
+    let path = first.stack_trace.iter().map(|at| match at.found {
+        TLFieldOrFunction::Field(field) => field.name(),
+        TLFieldOrFunction::Function(function) => function.name.as_str(),
+    });
+    let path = path.collect::<Vec<_>>().join(".");
+    let what = first
+        .errs
+        .first()
+        .map(|what| format!("{what:?}"))
+        .unwrap_or_default();
+    // The variant's name; what follows it is a page.
+    let what = what
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    format!("{what} at `{path}`")
+}
+
+/// `libloading` prints "dlopen failed" and keeps the reason in its source.
+fn refused(e: libloading::Error) -> PluginProblem {
+    let text = e
+        .source()
+        .map_or_else(|| e.to_string(), ToString::to_string);
+    let hint = if text.contains("failed to map segment") {
+        "; is the state directory on a file system mounted `noexec`?"
+    } else if text.contains("GLIBC_") {
+        "; ask for a build for this system's older glibc"
+    } else if text.contains("cannot open shared object file") {
+        "; install the library that it names"
+    } else {
+        ""
+    };
+    PluginProblem::new(
+        Code::Load,
+        format!("the dynamic linker refuses it: {text}{hint}"),
+    )
+}
+
+fn describe(root: PluginRootRef, note: &Note) -> Result<Description, PluginProblem> {
+    let problem = |message: String| PluginProblem::new(Code::Describe, message);
+    let description: Description = serde_json::from_str(&root.describe()()).map_err(|e| {
+        problem(format!(
+            "it does not describe itself: {e}; look for a panic in its log"
+        ))
+    })?;
+    let code = (&*description.name, &*description.version, &*description.api);
+    let says = (&*note.name, &*note.version, &*note.api);
+    if code != says {
+        return Err(problem(format!(
+            "its note says {says:?} and its code {code:?}; it was put together from two builds",
+        )));
+    }
+    Ok(description)
+}
