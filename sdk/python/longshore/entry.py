@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from longshore.environment import Environment
 
 _MESSAGE_LIMIT = 16_000
+_MLFLOW_VARIABLES = {"tracking_uri": "MLFLOW_TRACKING_URI", "gateway_uri": "MLFLOW_GATEWAY_URI"}
+# What `python -m longshore.entry` does, with this package found in the directory given.
 _BOOTSTRAP = """\
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -60,6 +62,7 @@ def main() -> int:
         job = _read_object(str(paths["JOB"]), "the job's description")
         transient_errors = job.get("transient_errors") or []
         _enter_environment(job)
+        _tell_mlflow(job.get("context") or {})
         params = _read_object(str(paths["PARAMS"]), "the parameters")
         result = encode_result(_call(str(job.get("function")), params))
     except BaseException as error:
@@ -150,6 +153,13 @@ def _execute(environment: Environment) -> NoReturn:
     # installed, its directory holds all of that interpreter's packages.
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     os.execve(environment.python, [environment.python, "-c", _BOOTSTRAP, here], variables)
+
+
+def _tell_mlflow(context: dict[str, Any]) -> None:
+    """Lets plain ``mlflow`` calls find the server, unless the executor's settings name another."""
+    for field, variable in _MLFLOW_VARIABLES.items():
+        if context.get(field):
+            os.environ.setdefault(variable, str(context[field]))
 
 
 def _call(name: str, params: dict[str, Any]) -> object:
