@@ -52,7 +52,7 @@ class PackageIndex:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.origin = f"http://127.0.0.1:{server.server_port}"
         self.url = f"{self.origin}/simple"
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])
         thread.start()
 
         def stop() -> None:
