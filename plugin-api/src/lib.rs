@@ -60,7 +60,7 @@
 //! 2. [`Job`], [`Attempt`], [`Ended`], [`Verdict`]: what crosses the boundary.
 //! 3. [`Error`] and [`ErrorKind`]: what the host makes of a failure.
 //! 4. [`Host`] takes progress.
-//! 5. [`wire`], [`note`] and [`abi`]: for authors of hosts. The ABI never grows by a method: an
+//! 5. [`wire`], [`note`], [`abi`] and [`layout`]: for authors of hosts. The ABI never grows by a method: an
 //!    executor is asked by *verb*, in JSON.
 
 pub mod abi;
@@ -72,6 +72,7 @@ pub mod export;
 mod guard;
 mod host;
 mod job;
+pub mod layout;
 mod logging;
 pub mod note;
 mod runtime;

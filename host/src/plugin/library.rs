@@ -10,11 +10,10 @@ use longshore_plugin_api::{
         PluginRootRef,
         abi_stable::{
             StableAbi,
-            abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility},
             library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL},
-            type_layout::{TLFieldOrFunction, TypeLayout},
         },
     },
+    layout,
     wire::Description,
 };
 
@@ -46,7 +45,7 @@ pub(super) fn load(path: &Path, note: &Note) -> Result<Loaded, PluginProblem> {
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(refused)?;
     // Leaked before any check: unloading it after its constructors ran is the one unsound thing.
     let library = ManuallyDrop::new(library);
-    let layout = |message: String| PluginProblem::new(Code::Layout, message);
+    let refuse = |message: String| PluginProblem::new(Code::Layout, message);
 
     // SAFETY: the symbol is a static of this type in every library with our note, and its first
     // bytes, which `upgrade` looks at before it believes the rest, are the same in every version.
@@ -60,61 +59,22 @@ pub(super) fn load(path: &Path, note: &Note) -> Result<Loaded, PluginProblem> {
     })?;
     let header = header
         .upgrade()
-        .map_err(|e| layout(format!("built with another abi_stable: {e}")))?;
+        .map_err(|e| refuse(format!("built with another abi_stable: {e}")))?;
     let theirs = header
         .layout()
-        .ok_or_else(|| layout("it hides its layout".to_owned()))?;
+        .ok_or_else(|| refuse("it hides its layout".to_owned()))?;
     let ours = <PluginRootRef as StableAbi>::LAYOUT;
-    compatible(ours, theirs).map_err(|first| {
-        layout(format!(
+    layout::compatible(ours, theirs).map_err(|first| {
+        refuse(format!(
             "its memory layout is not that of plugin API {} ({first}); rebuild it with a released longshore-plugin-api",
             note.api,
         ))
     })?;
     // SAFETY: compatible in one direction, as shown above.
     let root = unsafe { header.init_root_module_with_unchecked_layout::<PluginRootRef>() }
-        .map_err(|e| layout(format!("its root is not made: {e}")))?;
+        .map_err(|e| refuse(format!("its root is not made: {e}")))?;
     let description = describe(root, note)?;
     Ok(Loaded { root, description })
-}
-
-/// Whether a library of layout `theirs` can be used through `ours`, else where they differ first.
-fn compatible(ours: &'static TypeLayout, theirs: &'static TypeLayout) -> Result<(), String> {
-    // `abi_stable` accepts a library that has *at least* our fields, and so refuses a plugin older
-    // than its host. The other way round it says that ours has at least theirs. That is as safe:
-    // accessors read the field count that the side which built the prefix type wrote into it, so a
-    // missing field is `None` and a missing method its default; types that cannot grow are compared
-    // for equality in either direction; and growth on both sides fails both ways.
-    let Err(e) = check_layout_compatibility(ours, theirs) else {
-        return Ok(());
-    };
-    check_layout_compatibility(theirs, ours).map_err(|_| {
-        // The whole text is hundreds of lines.
-        tracing::debug!("{e}");
-        first_difference(&e)
-    })
-}
-
-fn first_difference(e: &AbiInstabilityErrors) -> String {
-    let Some(first) = e.errors.first() else {
-        return "it does not say where".to_owned();
-    };
-    let path = first.stack_trace.iter().map(|at| match at.found {
-        TLFieldOrFunction::Field(field) => field.name(),
-        TLFieldOrFunction::Function(function) => function.name.as_str(),
-    });
-    let path = path.collect::<Vec<_>>().join(".");
-    let what = first
-        .errs
-        .first()
-        .map(|what| format!("{what:?}"))
-        .unwrap_or_default();
-    // The variant's name; what follows it is a page.
-    let what = what
-        .split(|c: char| !c.is_alphanumeric())
-        .next()
-        .unwrap_or_default();
-    format!("{what} at `{path}`")
 }
 
 /// `libloading` prints "dlopen failed" and keeps the reason in its source.

@@ -23,6 +23,8 @@ struct Config {
     echo: bool,
     /// Panic in this method.
     panic: Option<String>,
+    /// Never answer this method: `health`.
+    hang: Option<String>,
     /// Fail `check_requirements` with this message.
     requirement: Option<String>,
     /// What `locality` answers.
@@ -39,7 +41,7 @@ struct Wish {
     hang: bool,
     /// Fail `submit` with an error of this kind.
     refuse: Option<u32>,
-    /// Panic in `submit` or `wait`.
+    /// Panic in `submit`, in `wait`, or at the `end` of the work.
     panic: Option<String>,
     /// Report progress from 0 to this.
     progress: Option<u64>,
@@ -210,6 +212,10 @@ impl Executor for Noop {
             }
             () = end => {}
         }
+        assert!(
+            wish.panic.as_deref() != Some("end"),
+            "asked to panic in end"
+        );
         let transient = match wish.fail {
             None => return Ok(Ending::Succeeded { result }.into()),
             Some(Failure::Transient) => true,
@@ -265,6 +271,9 @@ impl Executor for Noop {
 
     async fn health(&self) -> Result<(), Error> {
         self.panic_if("health");
+        if self.config.hang.as_deref() == Some("health") {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 }

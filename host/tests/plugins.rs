@@ -1,0 +1,11 @@
+//! Plugins in a directory, as an operator meets them: each bad file is a row with its reason, and
+//! the good ones run beside it.
+
+#[path = "plugins/bench.rs"]
+mod bench;
+#[path = "plugins/files.rs"]
+mod files;
+#[path = "plugins/panics.rs"]
+mod panics;
+#[path = "plugins/running.rs"]
+mod running;
