@@ -1,1 +1,38 @@
-//! .
+//! The executor `local`: jobs as processes of this machine, each beside a keeper.
+//!
+//! ```text
+//!  Executor (executor.rs)
+//!    submit ── launch ──► attempt_dir (files) ──► nursery (order) ──► keeper ──► job
+//!    wait ──── control socket closes ──► ending (exit record + report or result)
+//!    cancel ── request on the control socket
+//!    recover ─ lock and record of each directory, and a look at every process
+//! ```
+//!
+//! All truth about an attempt is in its directory; what is kept in memory (`running`) is the control
+//! socket, through which it can be stopped. What is in the directory is in `docs/architecture.md`.
+
+mod attempt_dir;
+mod bundle;
+mod clock;
+mod config;
+mod description;
+mod descriptor;
+mod ending;
+mod environment;
+mod executor;
+mod failure;
+mod job_file;
+mod launch;
+mod logs;
+mod nursery;
+mod processes;
+mod program;
+mod progress;
+mod python;
+mod recover;
+mod running;
+
+pub use config::Config;
+pub use executor::Local;
+
+longshore_plugin_api::export_executor!(Local);

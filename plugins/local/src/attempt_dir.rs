@@ -1,0 +1,274 @@
+//! The directory of one attempt: made, looked at, removed.
+
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use longshore_keeper::record::{self, Evidence, Record};
+use longshore_plugin_api::Error;
+use rustix::{
+    fs::{CWD, FlockOperation, Mode, OFlags, flock, mkdirat, open, openat},
+    io::Errno,
+};
+
+use crate::job_file::{self, JobFile};
+
+/// The current boot's id, on the first line of every `exit` file.
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// Where the directory of an attempt is, whether it exists or not.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptDir {
+    path: PathBuf,
+}
+
+/// The open directory and its locked `exit` file: what a keeper gets.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) directory: OwnedFd,
+    pub(crate) exit_file: OwnedFd,
+}
+
+/// What a directory says about its attempt.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    /// There is none.
+    Missing,
+    /// The lock is held: something of it may run.
+    Locked,
+    /// All is over, and here is how.
+    Ended(Record),
+    /// The lock is free and nobody wrote a record: either the keeper never got its order, or it and
+    /// its nursery were killed.
+    Abandoned,
+    /// It is from before the machine was last started.
+    OtherBoot,
+}
+
+impl AttemptDir {
+    /// # Errors
+    ///
+    /// `InvalidJob`: the tag cannot be a file's name.
+    pub(crate) fn new(attempts: &Path, tag: &str) -> Result<Self, Error> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if tag.is_empty() || tag.len() > 128 || !tag.chars().all(is_plain) {
+            return Err(Error::invalid_job(format!("`{tag}` is no attempt tag")));
+        }
+        Ok(Self {
+            path: attempts.join(tag),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory and all that a job finds in it. Nothing is synced: what it holds is of use
+    /// only as long as this machine runs.
+    ///
+    /// # Errors
+    ///
+    /// What exists already is `AlreadyExists`, and left alone. Of what was begun, nothing is left.
+    pub(crate) fn create(&self, boot_id: &str, job: &[u8], params: &str) -> io::Result<Opened> {
+        mkdirat(CWD, &self.path, Mode::RWXU)?;
+        self.fill(boot_id, job, params).inspect_err(|_| {
+            let _ = fs::remove_dir_all(&self.path);
+        })
+    }
+
+    fn fill(&self, boot_id: &str, job: &[u8], params: &str) -> io::Result<Opened> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = open(&self.path, flags, Mode::empty())?;
+        let create = |name: &str, content: &[u8]| -> io::Result<OwnedFd> {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = openat(&directory, name, flags, Mode::RUSR | Mode::WUSR)?;
+            let mut rest = content;
+            while !rest.is_empty() {
+                let count = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+                rest = &rest[count..];
+            }
+            Ok(file)
+        };
+        mkdirat(&directory, "work", Mode::RWXU)?;
+        create("job.json", job)?;
+        create("params.json", params.as_bytes())?;
+        let exit_file = create("exit", record::blank(boot_id).as_bytes())?;
+        flock(&exit_file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Opened {
+            directory,
+            exit_file,
+        })
+    }
+
+    /// Looks at the record and the lock.
+    pub(crate) fn state(&self, boot_id: &str) -> io::Result<State> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let exit_file = match open(self.path.join("exit"), flags, Mode::empty()) {
+            Ok(file) => file,
+            // The `exit` file is made last, and the order is given after that.
+            Err(Errno::NOENT) if self.path.exists() => return Ok(State::Abandoned),
+            Err(Errno::NOENT) => return Ok(State::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(evidence) = self.evidence() else {
+            return Ok(State::Abandoned);
+        };
+        if evidence.boot_id != boot_id {
+            return Ok(State::OtherBoot);
+        }
+        if let Some(record) = evidence.record {
+            return Ok(State::Ended(record));
+        }
+        match flock(&exit_file, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Ok(State::Locked),
+            Err(error) => Err(error.into()),
+            // Again: it may have been written, and the lock released, since we read.
+            Ok(()) => Ok(match self.evidence().and_then(|evidence| evidence.record) {
+                Some(record) => State::Ended(record),
+                None => State::Abandoned,
+            }),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match job_file::read(&self.path.join("exit"), 2 * record::FILE_BYTES as u64) {
+            JobFile::Content(content) => Evidence::parse(std::str::from_utf8(&content).ok()?),
+            JobFile::Missing | JobFile::Refused(_) => None,
+        }
+    }
+
+    /// Removes the directory with all that the job left in it. One that is not there is removed.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let gone = |result: io::Result<()>| match result {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        match gone(fs::remove_dir_all(&self.path)) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                // A directory that the job has closed to us is ours all the same.
+                open_directories(&self.path)?;
+                gone(fs::remove_dir_all(&self.path))
+            }
+            other => other,
+        }
+    }
+}
+
+fn open_directories(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // Of the entry itself: a link to a directory is not followed.
+        if entry.file_type()?.is_dir() {
+            open_directories(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_keeper::record::{Cause, RECORD_OFFSET, Status};
+
+    use super::*;
+
+    const BOOT: &str = "11111111-2222-3333-4444-555555555555";
+    const OTHER: &str = "00000000-2222-3333-4444-555555555555";
+
+    fn fresh() -> (tempfile::TempDir, AttemptDir) {
+        let root = tempfile::tempdir().unwrap();
+        let directory = AttemptDir::new(root.path(), "a1").unwrap();
+        (root, directory)
+    }
+
+    #[test]
+    fn a_tag_never_leaves_the_directory_of_attempts() {
+        for tag in ["", ".", "..", "a/b", "a\0b", "ü", &"x".repeat(129)] {
+            assert!(AttemptDir::new(Path::new("/tmp"), tag).is_err(), "{tag:?}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_nobody_elses_business() {
+        let (_root, directory) = fresh();
+        directory.create(BOOT, b"{}", "{}").unwrap();
+        let mode = |name: &str| {
+            fs::metadata(directory.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        for name in ["", "work"] {
+            assert_eq!(mode(name), 0o700, "{name}");
+        }
+        for name in ["job.json", "params.json", "exit"] {
+            assert_eq!(mode(name), 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_made_once() {
+        let (_root, directory) = fresh();
+        let _opened = directory.create(BOOT, b"{}", "{}").unwrap();
+        let again = directory.create(BOOT, b"[]", "[]").unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            fs::read_to_string(directory.path().join("job.json")).unwrap(),
+            "{}"
+        );
+    }
+
+    #[test]
+    fn the_state_is_what_lock_and_record_say() {
+        let (_root, directory) = fresh();
+        assert_eq!(directory.state(BOOT).unwrap(), State::Missing);
+        let opened = directory.create(BOOT, b"{}", "{}").unwrap();
+        assert_eq!(directory.state(BOOT).unwrap(), State::Locked);
+        assert_eq!(directory.state(OTHER).unwrap(), State::OtherBoot);
+
+        let (cause, status) = (Cause::Ended, Status::Code(0));
+        let record = Record {
+            cause,
+            status,
+            started: 1,
+            ended: 2,
+            output: 3,
+            lost: 0,
+        };
+        rustix::io::pwrite(&opened.exit_file, record.line().as_bytes(), RECORD_OFFSET).unwrap();
+        assert_eq!(directory.state(BOOT).unwrap(), State::Ended(record));
+    }
+
+    #[test]
+    fn a_free_lock_without_a_record_is_an_abandoned_attempt() {
+        let (_root, directory) = fresh();
+        drop(directory.create(BOOT, b"{}", "{}").unwrap());
+        assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
+        fs::remove_file(directory.path().join("exit")).unwrap();
+        assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
+    }
+
+    #[test]
+    fn whatever_a_job_left_is_removed() {
+        let (root, directory) = fresh();
+        drop(directory.create(BOOT, b"{}", "{}").unwrap());
+        let outside = root.path().join("outside");
+        fs::create_dir_all(outside.join("kept")).unwrap();
+        let locked = directory.path().join("work/a");
+        fs::create_dir_all(locked.join("b")).unwrap();
+        std::os::unix::fs::symlink(&outside, locked.join("link")).unwrap();
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).unwrap();
+        directory.remove().unwrap();
+        directory.remove().unwrap();
+        assert!(!directory.path().exists());
+        assert!(outside.join("kept").exists());
+    }
+}

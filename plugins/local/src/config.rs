@@ -1,0 +1,193 @@
+//! `[executors.NAME.config]`: what an operator writes, and what it means here.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use longshore_plugin_api::Error;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::environment;
+
+/// The executor's settings.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where attempts and Python environments are kept. Local disk, private to this user. Defaults to
+    /// `local` in the host's state directory (`LONGSHORE_STATE_DIR`), else to `longshore` in the
+    /// user's cache directory (`XDG_CACHE_HOME`, `~/.cache`).
+    pub cache_dir: Option<PathBuf>,
+    /// The Python interpreter of functions, 3.9 or newer: a path, or a name on `PATH`. Defaults to
+    /// `python3`.
+    pub python: Option<PathBuf>,
+    /// Where Python modules are found, before what the interpreter finds by itself. Defaults to
+    /// nothing.
+    pub pythonpath: Vec<PathBuf>,
+    /// What relative paths are relative to: those above, and a command's program with a slash in its
+    /// name. Defaults to the directory in which the host was started.
+    pub base_dir: Option<PathBuf>,
+    /// The host's variables that a job gets; a trailing `*` stands for anything. Replaces the default
+    /// list: `PATH`, `HOME`, `USER`, `LOGNAME`, `TZ`, `LANG`, `LANGUAGE`, `LC_*`, and what pip needs
+    /// to reach an index: `PIP_*`, `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE`,
+    /// `CURL_CA_BUNDLE`, `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` (also in lower case).
+    pub env: Option<Vec<String>>,
+    /// Variables that every job gets, whatever the host's are. Defaults to none.
+    pub set_env: BTreeMap<String, String>,
+}
+
+/// The settings, with every default and every path filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) python: PathBuf,
+    pub(crate) base_dir: PathBuf,
+    pub(crate) pythonpath: Vec<PathBuf>,
+    /// What of a job's environment is the same for all.
+    pub(crate) variables: BTreeMap<OsString, OsString>,
+}
+
+impl Settings {
+    /// # Errors
+    ///
+    /// `InvalidConfig`, with the pointer of what is wrong.
+    pub(crate) fn new(config: Config) -> Result<Self, Error> {
+        let started_in = env::current_dir()
+            .map_err(|e| Error::invalid_config(format!("the current directory is gone: {e}")))?;
+        let base_dir = started_in.join(config.base_dir.unwrap_or_default());
+        let cache_dir = match config.cache_dir {
+            Some(directory) if directory.as_os_str().is_empty() => {
+                return Err(
+                    Error::invalid_config("expected a directory, got nothing").at("/cache_dir")
+                );
+            }
+            Some(directory) => directory,
+            None => default_cache_dir(|name| env::var_os(name))?,
+        };
+        let cache_dir = base_dir.join(cache_dir);
+        let python = config.python.unwrap_or_else(|| "python3".into());
+        if python.as_os_str().is_empty() {
+            return Err(
+                Error::invalid_config("expected an interpreter, got nothing").at("/python"),
+            );
+        }
+        let pythonpath = config
+            .pythonpath
+            .iter()
+            .map(|path| base_dir.join(path))
+            .collect();
+        if let Some(bad) = config.pythonpath.iter().position(|path| has_colon(path)) {
+            let message = "a path with `:` in it cannot stand in PYTHONPATH";
+            return Err(Error::invalid_config(message).at(format!("/pythonpath/{bad}")));
+        }
+        let variables = environment::common(env::vars_os(), config.env, config.set_env)?;
+        Ok(Self {
+            cache_dir,
+            python,
+            base_dir,
+            pythonpath,
+            variables,
+        })
+    }
+
+    /// Where attempts are.
+    pub(crate) fn attempts(&self) -> PathBuf {
+        self.cache_dir.join("attempts")
+    }
+
+    /// Where Python environments are.
+    pub(crate) fn environments(&self) -> PathBuf {
+        self.cache_dir.join("environments")
+    }
+}
+
+fn default_cache_dir(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    let set = |name: &str| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("LONGSHORE_STATE_DIR")
+        .map(|state| state.join("local"))
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("longshore")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/longshore")))
+        .ok_or_else(|| {
+            let message = "there is no home directory to keep attempts in; name one here";
+            Error::invalid_config(message).at("/cache_dir")
+        })
+}
+
+fn has_colon(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().contains(&b':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn default_of(set: &[(&str, &str)]) -> Option<PathBuf> {
+        default_cache_dir(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into())).ok()
+    }
+
+    #[test]
+    fn the_cache_is_in_the_hosts_state_else_in_the_users_cache() {
+        let state = ("LONGSHORE_STATE_DIR", "/s");
+        let cache = ("XDG_CACHE_HOME", "/c");
+        let home = ("HOME", "/h");
+        assert_eq!(default_of(&[state, cache, home]), Some("/s/local".into()));
+        assert_eq!(default_of(&[cache, home]), Some("/c/longshore".into()));
+        assert_eq!(
+            default_of(&[("XDG_CACHE_HOME", ""), home]),
+            Some("/h/.cache/longshore".into())
+        );
+        assert_eq!(default_of(&[]), None);
+    }
+
+    #[test]
+    fn relative_paths_are_relative_to_the_base() {
+        let settings = Settings::new(Config {
+            base_dir: Some("/base".into()),
+            cache_dir: Some("cache".into()),
+            pythonpath: vec!["jobs".into(), "/abs".into()],
+            ..Config::default()
+        });
+        let settings = settings.unwrap();
+        assert_eq!(settings.cache_dir, Path::new("/base/cache"));
+        assert_eq!(
+            settings.pythonpath,
+            ["/base/jobs", "/abs"].map(PathBuf::from)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_place() {
+        let pointer = |config| Settings::new(config).unwrap_err().pointer.unwrap();
+        let cache_dir = Some(PathBuf::new());
+        assert_eq!(
+            pointer(Config {
+                cache_dir,
+                ..Config::default()
+            }),
+            "/cache_dir"
+        );
+        let python = Some(PathBuf::new());
+        assert_eq!(
+            pointer(Config {
+                python,
+                ..Config::default()
+            }),
+            "/python"
+        );
+        let pythonpath = vec!["ok".into(), "a:b".into()];
+        assert_eq!(
+            pointer(Config {
+                pythonpath,
+                ..Config::default()
+            }),
+            "/pythonpath/1"
+        );
+    }
+}

@@ -1,0 +1,420 @@
+//! The executor itself: which piece does what.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use longshore_keeper::control::{Reason, Stop};
+use longshore_plugin_api::{
+    Attempt, Ended, Ending, Error, Executor, Facts, Found, Handle, Host, Isolation, Job, JobShape,
+    LogChunk, Run, Scope, Verdict, Work,
+};
+use rustix::fs::{Access, access, statvfs};
+use serde_json::json;
+use tracing::instrument::WithSubscriber as _;
+
+use crate::{
+    attempt_dir::{self, AttemptDir, State},
+    bundle::{self, Installed},
+    config::{Config, Settings},
+    ending,
+    failure::not_started,
+    launch::Launch,
+    logs,
+    nursery::{Nursery, packet_sockets},
+    progress::Watcher,
+    python::Python,
+    recover,
+    running::{Control, Refused, Running},
+};
+
+/// What a stop may take beyond its grace: killing, reaping, writing the record.
+const AFTER_GRACE: Duration = Duration::from_secs(10);
+
+/// Between two looks at work that nobody tells us about.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The version of our handles.
+const HANDLE: u32 = 1;
+
+/// The executor `local`.
+#[derive(Debug)]
+pub struct Local {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    host: Host,
+    running: Running,
+    started: OnceLock<Started>,
+}
+
+/// What there is from `start` on.
+#[derive(Debug)]
+struct Started {
+    boot_id: String,
+    installed: Installed,
+    python: Python,
+    nursery: Nursery,
+    progress: Watcher,
+}
+
+impl Executor for Local {
+    type Config = Config;
+
+    fn new(config: Config, host: Host) -> Result<Self, Error> {
+        let settings = Settings::new(config)?;
+        let (running, started) = (Running::default(), OnceLock::new());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                host,
+                running,
+                started,
+            }),
+        })
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            remote_execution: false,
+            scope: Scope::Host,
+            isolation: Isolation::Process,
+            // A keeper ends its work when the host goes away; what is left to find is the evidence.
+            reattach: false,
+        }
+    }
+
+    async fn check_requirements(&self) -> Result<(), Error> {
+        let settings = &self.inner.settings;
+        // Without it a keeper could not tell who is left to kill.
+        if !Path::new("/proc/thread-self/children").exists() {
+            return Err(Error::unavailable(
+                "`/proc/thread-self/children` is missing (hint: mount /proc; the kernel needs \
+                 CONFIG_PROC_CHILDREN)",
+            ));
+        }
+        self.inner.make_directories()?;
+        check_writable(&settings.cache_dir)?;
+        Python::find(settings)?.check(settings).await
+    }
+
+    async fn start(&self) -> Result<(), Error> {
+        let inner = &self.inner;
+        let settings = &inner.settings;
+        inner.make_directories()?;
+        let cache_dir = &settings.cache_dir;
+        let failed = |step: &str, error: io::Error| not_started(step, cache_dir, &error);
+        let installed = bundle::install(cache_dir).map_err(|e| failed("install into", e))?;
+        let boot_id = attempt_dir::boot_id().map_err(|e| failed("learn the boot id for", e))?;
+        let started = Started {
+            boot_id,
+            python: Python::find(settings)?,
+            nursery: Nursery::new(installed.keeper.clone()),
+            installed,
+            progress: Watcher::start(inner.host.clone()).map_err(|e| failed("watch", e))?,
+        };
+        inner
+            .started
+            .set(started)
+            .map_err(|_| Error::internal("the executor was started before"))
+    }
+
+    async fn stop(&self, grace: Duration) -> Result<(), Error> {
+        let controls = self.inner.running.stop();
+        for control in &controls {
+            control.stop(Stop {
+                reason: Reason::Stop,
+                grace,
+            });
+        }
+        let all = async {
+            for control in &controls {
+                control.closed().await;
+            }
+        };
+        let stopped = tokio::time::timeout(grace + AFTER_GRACE, all).await;
+        if stopped.is_err() {
+            return Err(Error::timeout(
+                "some attempts do not end; their keepers go on killing them",
+            ));
+        }
+        let inner = Arc::clone(&self.inner);
+        // Quick, because every keeper is done.
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Some(started) = inner.started.get() {
+                started.nursery.close();
+            }
+        });
+        closed
+            .await
+            .map_err(|e| Error::internal(format!("cannot wait for the nursery: {e}")))
+    }
+
+    fn validate_job(&self, job: &JobShape) -> Result<(), Error> {
+        let Run::Command(command) = &job.run else {
+            return Ok(());
+        };
+        if command.first().is_none_or(String::is_empty) {
+            return Err(Error::invalid_job("the command names no program").at("/run/command"));
+        }
+        if command.iter().any(|argument| argument.contains('\0')) {
+            let message = "an argument contains a NUL character";
+            return Err(Error::invalid_job(message).at("/run/command"));
+        }
+        if job.python.is_some() {
+            let message = "a command has no Python environment of its own; only functions do";
+            return Err(Error::invalid_job(message).at("/python"));
+        }
+        Ok(())
+    }
+
+    async fn submit(&self, job: Job) -> Result<Option<Handle>, Error> {
+        let inner = Arc::clone(&self.inner);
+        // A task of its own, because a caller who stops waiting must not leave half an attempt.
+        let task = tokio::spawn(async move { inner.submit(job).await }.with_current_subscriber());
+        task.await
+            .unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => Err(Error::internal(format!("the submission was lost: {error}"))),
+            })
+    }
+
+    async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
+        let directory = self.inner.directory(attempt)?;
+        let boot_id = &self.inner.started()?.boot_id;
+        if let Some(control) = self.inner.running.control(&attempt.attempt_tag) {
+            control.closed().await;
+        }
+        loop {
+            match state(&directory, boot_id)? {
+                State::Ended(record) => return Ok(ending::of(directory.path(), &record)),
+                State::Missing => return Err(unknown(attempt)),
+                State::OtherBoot => {
+                    let message = "the machine was restarted".to_owned();
+                    return Ok(Ending::Interrupted { message }.into());
+                }
+                State::Abandoned if self.inner.prove_gone(attempt, &directory).await => {
+                    return Ok(ending::abandoned());
+                }
+                // Of an earlier host, and still dying; or not yet proven to be dead.
+                State::Locked | State::Abandoned => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn cancel(&self, attempt: &Attempt, grace: Duration) -> Result<Work, Error> {
+        let directory = self.inner.directory(attempt)?;
+        let control = self.inner.running.cancel(&attempt.attempt_tag);
+        if let Some(control) = &control {
+            control.stop(Stop {
+                reason: Reason::Cancel,
+                grace,
+            });
+        }
+        let gone = async {
+            if let Some(control) = &control {
+                control.closed().await;
+            }
+            self.inner.until_gone(attempt, &directory).await
+        };
+        match tokio::time::timeout(grace + AFTER_GRACE, gone).await {
+            Ok(Ok(())) => Ok(Work::Gone),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Ok(Work::Maybe),
+        }
+    }
+
+    async fn recover(&self, attempts: Vec<Attempt>) -> Result<Vec<Verdict>, Error> {
+        let boot_id = &self.inner.started()?.boot_id;
+        let mut verdicts = Vec::new();
+        let mut to_look_for = Vec::new();
+        for attempt in attempts {
+            let found = match self.inner.directory(&attempt) {
+                _ if self.inner.running.control(&attempt.attempt_tag).is_some() => Found::Here,
+                Err(error) => Found::Unknown {
+                    message: error.message,
+                },
+                Ok(directory) => {
+                    to_look_for.push((attempt.attempt_tag, directory));
+                    continue;
+                }
+            };
+            verdicts.push(Verdict {
+                attempt_tag: attempt.attempt_tag,
+                found,
+            });
+        }
+        verdicts.extend(recover::verdicts(to_look_for, boot_id).await);
+        Ok(verdicts)
+    }
+
+    async fn forget(&self, attempt: &Attempt) -> Result<(), Error> {
+        let directory = self.inner.directory(attempt)?;
+        if state(&directory, &self.inner.started()?.boot_id)? == State::Locked {
+            let tag = &attempt.attempt_tag;
+            return Err(Error::unavailable(format!(
+                "attempt {tag} has not ended and cannot be forgotten (hint: cancel it first)"
+            )));
+        }
+        self.inner.running.forget(&attempt.attempt_tag);
+        // A job may have left many files.
+        let removed = tokio::task::spawn_blocking(move || {
+            let path = directory.path().to_owned();
+            directory
+                .remove()
+                .map_err(|e| not_started("remove", &path, &e))
+        });
+        removed
+            .await
+            .map_err(|e| Error::internal(format!("the removal was lost: {e}")))?
+    }
+
+    async fn logs(&self, attempt: &Attempt, offset: u64) -> Result<LogChunk, Error> {
+        let directory = self.inner.directory(attempt)?;
+        // Before reading, so that what is called the end was written before the end.
+        let over = match state(&directory, &self.inner.started()?.boot_id)? {
+            State::Missing => return Err(unknown(attempt)),
+            State::Locked => false,
+            State::Ended(_) | State::Abandoned | State::OtherBoot => true,
+        };
+        logs::read(directory.path(), offset, over)
+            .map_err(|e| Error::internal(format!("cannot read the output: {e}")))
+    }
+
+    async fn health(&self) -> Result<(), Error> {
+        Python::find(&self.inner.settings)?;
+        check_writable(&self.inner.settings.attempts())
+    }
+}
+
+impl Inner {
+    fn started(&self) -> Result<&Started, Error> {
+        self.started
+            .get()
+            .ok_or_else(|| Error::unavailable("the executor has not been started"))
+    }
+
+    fn make_directories(&self) -> Result<(), Error> {
+        for directory in [self.settings.attempts(), self.settings.environments()] {
+            bundle::private_directory(&directory)
+                .map_err(|e| not_started("make the directory", &directory, &e))?;
+        }
+        Ok(())
+    }
+
+    /// Where an attempt is: where its handle says, because `cache_dir` may have been changed since.
+    fn directory(&self, attempt: &Attempt) -> Result<AttemptDir, Error> {
+        let handle = attempt
+            .handle
+            .as_ref()
+            .filter(|handle| handle.version == HANDLE);
+        let attempts = handle
+            .and_then(|handle| handle.data.get("attempts")?.as_str())
+            .map_or_else(|| self.settings.attempts(), PathBuf::from);
+        AttemptDir::new(&attempts, &attempt.attempt_tag)
+    }
+
+    async fn submit(&self, job: Job) -> Result<Option<Handle>, Error> {
+        let started = self.started()?;
+        let attempts = self.settings.attempts();
+        let tag = &job.attempt_tag;
+        let directory = AttemptDir::new(&attempts, tag)?;
+        let (python, installed) = (&started.python, &started.installed);
+        let launch = Launch::plan(&job, directory.path(), &self.settings, installed, python)?;
+
+        let no_socket = |e: io::Error| not_started("make a socket for", directory.path(), &e);
+        let (ours, theirs) = packet_sockets().map_err(no_socket)?;
+        let control = Control::new(ours).map_err(no_socket)?;
+        self.running
+            .admit(tag, Arc::new(control))
+            .map_err(|refused| match refused {
+                Refused::Present => {
+                    Error::already_exists(format!("attempt {tag} was submitted before"))
+                }
+                Refused::Canceled => Error::cancelled(format!("attempt {tag} was canceled")),
+                Refused::Stopping => Error::unavailable("the executor is being stopped"),
+            })?;
+
+        let opened = directory
+            .create(&started.boot_id, &launch.description, job.params.get())
+            .map_err(|error| {
+                self.running.forget(tag);
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    return Error::already_exists(format!("attempt {tag} was submitted before"));
+                }
+                not_started("write", directory.path(), &error)
+            })?;
+        started.progress.watch(tag, directory.path());
+        if let Err(error) = started.nursery.order(&launch.packet, theirs, opened).await {
+            let _ = directory.remove();
+            self.running.forget(tag);
+            return Err(not_started(
+                "start the keeper",
+                &started.installed.keeper,
+                &error,
+            ));
+        }
+        let data = json!({ "attempts": attempts });
+        Ok(Some(Handle {
+            version: HANDLE,
+            data,
+        }))
+    }
+
+    /// Returns when nothing of the attempt is left; whoever does not want to wait for ever stops
+    /// waiting.
+    async fn until_gone(&self, attempt: &Attempt, directory: &AttemptDir) -> Result<(), Error> {
+        // Nothing can have been submitted before the start, and evidence of it is not ours to judge.
+        let boot_id = &self.started()?.boot_id;
+        loop {
+            match state(directory, boot_id)? {
+                State::Missing | State::Ended(_) | State::OtherBoot => return Ok(()),
+                State::Abandoned if self.prove_gone(attempt, directory).await => return Ok(()),
+                State::Locked | State::Abandoned => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// Kills whatever carries the attempt's tag, and says whether nothing is left.
+    async fn prove_gone(&self, attempt: &Attempt, directory: &AttemptDir) -> bool {
+        let tag = &attempt.attempt_tag;
+        let left = recover::sweep([tag.clone()].into()).await;
+        match left.stands_against(tag, directory.path()) {
+            None => true,
+            Some(message) => {
+                tracing::warn!(attempt_tag = tag, "not proven to be gone: {message}");
+                false
+            }
+        }
+    }
+}
+
+fn state(directory: &AttemptDir, boot_id: &str) -> Result<State, Error> {
+    directory.state(boot_id).map_err(|error| {
+        let path = directory.path().display();
+        Error::internal(format!("cannot look at the attempt in `{path}`: {error}"))
+    })
+}
+
+fn unknown(attempt: &Attempt) -> Error {
+    Error::not_found(format!("there is no attempt {} here", attempt.attempt_tag))
+}
+
+fn check_writable(directory: &Path) -> Result<(), Error> {
+    access(directory, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| not_started("write to", directory, &error.into()))?;
+    match statvfs(directory) {
+        // Some file systems do not count files.
+        Ok(stat) if stat.f_bavail == 0 || (stat.f_files > 0 && stat.f_ffree == 0) => Err(
+            not_started("write to", directory, &io::ErrorKind::StorageFull.into()),
+        ),
+        Ok(_) => Ok(()),
+        Err(error) => Err(not_started("look at", directory, &error.into())),
+    }
+}

@@ -1,0 +1,84 @@
+//! Reading what a job has left, without trusting it: a job may have put a FIFO, a device or a link
+//! there, or a terabyte of zeros.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+
+/// What is there.
+#[derive(Debug)]
+pub(crate) enum JobFile {
+    /// Nothing.
+    Missing,
+    /// A regular file's content.
+    Content(Vec<u8>),
+    /// Something that must not be read, and why.
+    Refused(String),
+}
+
+/// Reads a regular file of at most `limit` bytes.
+pub(crate) fn read(path: &Path, limit: u64) -> JobFile {
+    let refused = |error: io::Error| JobFile::Refused(format!("it cannot be read: {error}"));
+    // Without waiting for the other end of a FIFO, and without following a link out of here.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(rustix::io::Errno::NOENT) => return JobFile::Missing,
+        Err(rustix::io::Errno::LOOP) => {
+            return JobFile::Refused("it is a symbolic link".to_owned());
+        }
+        Err(error) => return refused(error.into()),
+    };
+    match fstat(&file) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
+            return JobFile::Refused("it is no regular file".to_owned());
+        }
+        Ok(_) => {}
+        Err(error) => return refused(error.into()),
+    }
+    let mut content = Vec::new();
+    // One more than allowed, so that too much is noticed even in a file that still grows.
+    match File::from(file).take(limit + 1).read_to_end(&mut content) {
+        Ok(_) if content.len() as u64 > limit => {
+            JobFile::Refused(format!("it is longer than {limit} bytes"))
+        }
+        Ok(_) => JobFile::Content(content),
+        Err(error) => refused(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use rustix::fs::{CWD, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_within_the_limit_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("file"), "12345").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+
+        assert!(matches!(read(&at("none"), 5), JobFile::Missing));
+        assert!(matches!(read(&at("file"), 5), JobFile::Content(bytes) if bytes == b"12345"));
+        for (name, limit, why) in [
+            ("file", 4, "it is longer than 4 bytes"),
+            ("link", 5, "it is a symbolic link"),
+            ("fifo", 5, "it is no regular file"),
+            (".", 5, "it is no regular file"),
+        ] {
+            let JobFile::Refused(reason) = read(&at(name), limit) else {
+                panic!("read {name}")
+            };
+            assert_eq!(reason, why);
+        }
+    }
+}
