@@ -131,6 +131,7 @@ def _enter_environment(job: dict[str, Any]) -> None:
 
     def tell(message: str) -> None:
         print(f"longshore: {message}", file=sys.stderr, flush=True)
+        # Executors know the phase by this word: a job that is stopped now never ran.
         report_progress(message, phase="set-up")
 
     try:

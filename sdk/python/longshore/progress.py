@@ -51,7 +51,7 @@ def report_progress(
     """Says how far the work has got. What is not given keeps its value, ``None`` clears it.
 
     Best effort: the latest report wins, nothing is raised when it cannot be delivered, and outside
-    of a job nothing happens. A call costs about a tenth of a millisecond.
+    of a job nothing happens. A call writes a small file, a few tenths of a millisecond.
 
     :param message: what is going on, in a few words.
     :param phase: the step the work is in.

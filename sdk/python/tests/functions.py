@@ -37,6 +37,10 @@ def who() -> Any:
     return job and [job.id, job.attempt, job.tag, job.workspace]
 
 
+def tracking() -> Any:
+    return [os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_GATEWAY_URI")]
+
+
 def not_json() -> Any:
     return {"scores": [1, {"when": object()}]}
 

@@ -59,6 +59,16 @@ class Entry(unittest.TestCase):
         expected = ["0198c5f0-0000-7000-8000-000000000001", 2, tag, "default"]
         self.succeeds("tests.functions:who", {}, expected)
 
+    def test_mlflow_finds_what_the_jobs_context_names(self) -> None:
+        context = {"tracking_uri": "http://t.example", "gateway_uri": "http://g.example"}
+        attempt = Attempt(self, "tests.functions:tracking", context=context)
+        self.assertEqual(attempt.run()["result"], ["http://t.example", "http://g.example"])
+        attempt.variables["MLFLOW_TRACKING_URI"] = "sqlite:///set-by-the-operator.db"
+        self.assertEqual(
+            attempt.run()["result"], ["sqlite:///set-by-the-operator.db", "http://g.example"]
+        )
+        self.succeeds("tests.functions:tracking", {}, [None, None])
+
     def test_the_report_can_be_read_by_its_owner_only_and_nothing_else_is_left(self) -> None:
         attempt = self.succeeds("tests.functions:add", {"a": 1}, 3)
         mode = stat.S_IMODE((attempt.directory / "report.json").stat().st_mode)

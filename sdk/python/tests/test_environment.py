@@ -47,7 +47,9 @@ class Environments(unittest.TestCase):
     def environments(self) -> list[Path]:
         return [path for path in self.directory.iterdir() if path.is_dir()]
 
-    def test_a_function_runs_in_the_environment_that_its_job_asks_for(self) -> None:
+    def test_a_function_runs_in_the_environment_that_its_job_asks_for_and_so_does_the_next(
+        self,
+    ) -> None:
         index = PackageIndex(self)
         attempt = self.attempt("harbour==1.0", index=index.url)
         where = self.harbour(attempt)
@@ -56,6 +58,11 @@ class Environments(unittest.TestCase):
         self.assertTrue(where["file"].startswith(str(environment)), where)
         self.assertEqual(where["path"], str(environment / "bin"))
         self.assertIn("longshore: installing harbour==1.0", attempt.output())
+
+        second = self.attempt(" harbour==1.0", "harbour==1.0", index=index.url)
+        self.assertEqual(self.harbour(second)["prefix"], where["prefix"])
+        self.assertEqual(index.downloads, 1)
+        self.assertIsNone(second.progress())
 
     def test_users_see_the_set_up_and_it_is_cleared_when_the_function_starts(self) -> None:
         index = PackageIndex(self)
@@ -73,14 +80,6 @@ class Environments(unittest.TestCase):
         self.assertEqual(
             attempt.report()["result"]["progress"], {"message": None, "progress": None}
         )
-
-    def test_a_second_job_uses_what_the_first_installed(self) -> None:
-        index = PackageIndex(self)
-        first = self.harbour(self.attempt("harbour==1.0", index=index.url))
-        attempt = self.attempt(" harbour==1.0", "harbour==1.0", index=index.url)
-        self.assertEqual(self.harbour(attempt)["prefix"], first["prefix"])
-        self.assertEqual(index.downloads, 1)
-        self.assertIsNone(attempt.progress())
 
     def test_two_jobs_at_once_install_once(self) -> None:
         index = PackageIndex(self)
@@ -139,19 +138,14 @@ class Environments(unittest.TestCase):
         self,
     ) -> None:
         index = PackageIndex(self)
-        for requirement, reason in {
-            "harbour==9.9": "(from versions: 1.0)",
-            "absent-package": "No matching distribution found for absent-package",
-        }.items():
-            with self.subTest(requirement):
-                report = self.attempt(requirement, index=index.url).run()
-                message = report["error_message"]
-                self.assertFalse(report["is_transient_error"], message)
-                self.assertIn(f"cannot be installed: {requirement} for ", message)
-                self.assertIn(f"Python {sys.version.split()[0]} (/", message)
-                self.assertIn(reason, message)
-                # Nothing half-made stays for ever.
-                self.assertEqual(self.environments(), [])
+        report = self.attempt("harbour==9.9", index=index.url).run()
+        message = report["error_message"]
+        self.assertFalse(report["is_transient_error"], message)
+        self.assertIn("cannot be installed: harbour==9.9 for ", message)
+        self.assertIn(f"Python {sys.version.split()[0]} (/", message)
+        self.assertIn("(from versions: 1.0)", message)
+        # Nothing half-made stays for ever.
+        self.assertEqual(self.environments(), [])
 
     def test_an_index_that_cannot_be_reached_is_worth_another_try(self) -> None:
         with socket.socket() as nobody:

@@ -20,7 +20,7 @@ class Progress(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.path = Path(temporary.name, "progress.json")
-        patches = [
+        patches: list[Any] = [
             mock.patch.dict(os.environ, {"LONGSHORE_PROGRESS": str(self.path)}),
             mock.patch.object(progress, "_message", progress._UNSET),
             mock.patch.object(progress, "_counts", {}),
@@ -79,7 +79,8 @@ class Progress(unittest.TestCase):
 
     def test_counts_that_make_no_sense_are_refused_and_change_nothing(self) -> None:
         report_progress(completed=1, total=2)
-        for arguments in ({"completed": -1}, {"completed": 3}, {"total": 0}, {"total": 2**63}):
+        senseless: list[dict[str, Any]] = [{"completed": -1}, {"completed": 3}, {"total": 0}]
+        for arguments in (*senseless, {"total": 2**63}):
             with self.subTest(arguments), self.assertRaises(ValueError):
                 report_progress(**arguments)
         report_progress(completed=3, total=3)
@@ -118,10 +119,12 @@ class Progress(unittest.TestCase):
                     mistakes.append(error)
 
         readers = [threading.Thread(target=read) for _ in range(2)]
-        writers = [
-            threading.Thread(target=lambda: [report_progress(phase="p" * n) for n in range(100)])
-            for _ in range(4)
-        ]
+
+        def write() -> None:
+            for length in range(100):
+                report_progress(phase="p" * length)
+
+        writers = [threading.Thread(target=write) for _ in range(4)]
         for thread in readers + writers:
             thread.start()
         for thread in writers:
