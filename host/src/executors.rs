@@ -1,0 +1,137 @@
+//! The executors that are open on this host, by name, and whether jobs may be sent to them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use longshore_plugin_api::Facts;
+
+use crate::plugin::HostedExecutor;
+
+/// One open executor.
+pub struct Open {
+    /// Its configured name: what jobs are routed to.
+    pub name: String,
+    /// The plugin behind it.
+    pub executor: Arc<dyn HostedExecutor>,
+    /// What it is.
+    pub facts: Facts,
+    ready: AtomicBool,
+    trouble: Mutex<Option<String>>,
+    locality: Mutex<Option<String>>,
+}
+
+/// Every open executor.
+#[derive(Default)]
+pub struct Executors {
+    open: BTreeMap<String, Arc<Open>>,
+    /// What this host calls its own place, for executors that do not say.
+    here: String,
+}
+
+impl Executors {
+    /// Executors of a host whose own place is called `here`.
+    #[must_use]
+    pub fn new(here: String, open: impl IntoIterator<Item = (String, Arc<dyn HostedExecutor>)>) -> Self {
+        let open = open
+            .into_iter()
+            .map(|(name, executor)| {
+                let facts = executor.facts().clone();
+                let open = Open {
+                    name: name.clone(),
+                    executor,
+                    facts,
+                    ready: AtomicBool::new(true),
+                    trouble: Mutex::default(),
+                    locality: Mutex::default(),
+                };
+                (name, Arc::new(open))
+            })
+            .collect();
+        Self { open, here }
+    }
+
+    /// The executor of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Open>> {
+        self.open.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Open>> {
+        self.open.values()
+    }
+
+    /// Where work submitted to that executor now would physically be.
+    #[must_use]
+    pub fn locality(&self, open: &Open) -> String {
+        open.locality.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| self.here.clone())
+    }
+
+    /// Asks every executor how it is and where its work would be; says whether one is well again.
+    pub async fn ask(&self) -> bool {
+        let mut again = false;
+        for open in self.iter() {
+            let well = match open.executor.health().await {
+                Ok(()) => open.executor.locality().await,
+                Err(error) => Err(error),
+            };
+            match well {
+                Ok(locality) => {
+                    *open.locality.lock().unwrap_or_else(PoisonError::into_inner) = locality;
+                    again |= open.well();
+                }
+                Err(error) => open.unwell(&error.message),
+            }
+        }
+        again
+    }
+}
+
+impl Open {
+    /// Whether jobs may be claimed for it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Keeps jobs away until it is well again.
+    pub fn unwell(&self, why: &str) {
+        if self.ready.swap(false, Ordering::Relaxed) {
+            tracing::warn!(executor = self.name, "executor is unavailable: {why}");
+        }
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+
+    /// Lets jobs in again; says whether it had been unwell.
+    pub fn well(&self) -> bool {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let before = self.ready.swap(true, Ordering::Relaxed);
+        if !before {
+            tracing::info!(executor = self.name, "executor is available again");
+        }
+        !before
+    }
+
+    /// What is wrong with it, if something is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Open").field("name", &self.name).field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Executors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.open.values()).finish()
+    }
+}

@@ -1,0 +1,412 @@
+//! The host: everything above put together, started, and taken apart again in order.
+//!
+//! ```text
+//!   open:     seat ─► tokens ─► store ─► job types ─► plugins ─► executors
+//!   start:    announce ─► take over own rows ─► recover once ─► claim
+//!   shutdown: stop claiming ─► grace ─► hand over ─► stop executors ─► close the store
+//! ```
+
+mod serve;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use longshore_plugin_api::{ErrorKind, Progress};
+
+pub use self::serve::serve;
+use crate::{
+    clock::Moment,
+    config::{self, Config, DescribeError, Mistakes},
+    executors::Executors,
+    identity::{Identity, IdentityError},
+    plugin::{self, Events, PluginProblem, Registry},
+    recovery::{self, Recovery},
+    sdk,
+    service::Service,
+    store::{Replica, Schema, Store, StoreError, Submitted, Synchronous},
+    submission::{self, Rejection, RejectionKind, Submission},
+    tokens::{Caller, TokenError, Tokens},
+    worker::{self, Watching, Worker},
+};
+
+/// One host process.
+pub struct Host {
+    /// What the operator decided.
+    pub config: Arc<Config>,
+    /// The jobs.
+    pub store: Store,
+    /// What runs them.
+    pub worker: Arc<Worker>,
+    /// What finds lost ones.
+    pub recovery: Arc<Recovery>,
+    /// The plugins.
+    pub registry: Arc<Registry>,
+    /// Who may talk to it.
+    pub tokens: Tokens,
+    /// Who it is.
+    pub identity: Identity,
+    types: BTreeMap<String, Arc<config::JobType>>,
+    started: Moment,
+    draining: AtomicBool,
+    services: Mutex<Option<Services>>,
+}
+
+struct Services {
+    worker: worker::Running,
+    recovery: Service,
+    heartbeat: Service,
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its seat.
+    #[error("cannot take the state directory")]
+    Identity(#[source] IdentityError),
+    /// Its tokens.
+    #[error("cannot read the tokens")]
+    Tokens(#[source] TokenError),
+    /// Its database.
+    #[error("cannot open the store")]
+    Store(#[source] StoreError),
+    /// The Python package that travels in the binary.
+    #[error("cannot unpack the Python package into the state directory")]
+    Sdk(#[source] std::io::Error),
+    /// What the modules declare.
+    #[error("cannot find out what the Python modules declare")]
+    Describe(#[source] DescribeError),
+    /// What they declare does not fit the file.
+    #[error("the declared job types do not fit the configuration")]
+    Declared(#[source] Mistakes),
+    /// An executor that the host cannot do without.
+    #[error("executor `{executor}` is required and cannot start; mend it, or route its jobs elsewhere and set `required = false`")]
+    Executor {
+        /// Its name.
+        executor: String,
+        /// Why.
+        #[source]
+        source: PluginProblem,
+    },
+    /// Its address.
+    #[error("cannot listen on {address}; choose another with `server.listen`")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its signals.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// Its web server.
+    #[error("the web server ended")]
+    Serve(#[source] std::io::Error),
+}
+
+/// The configuration, with what decorated functions declare.
+///
+/// # Errors
+///
+/// Python cannot be asked, or what it answers does not fit.
+pub async fn with_declared(config: Config) -> Result<Config, StartError> {
+    if config.python.modules.is_empty() {
+        return Ok(config);
+    }
+    let sdk = sdk::unpack(&config.state_dir).map_err(StartError::Sdk)?;
+    let declared = config::describe(&config.python, &sdk).await.map_err(StartError::Describe)?;
+    config.with_declared(declared).map_err(StartError::Declared)
+}
+
+impl Host {
+    /// Opens everything; nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed. What was opened is closed again by then.
+    pub async fn open(config: Config) -> Result<Arc<Self>, StartError> {
+        let identity = Identity::take(&config.state_dir).map_err(StartError::Identity)?;
+        let tokens = Tokens::load(&config).map_err(StartError::Tokens)?;
+        let store = open_store(&config).await.map_err(StartError::Store)?;
+        let config = Arc::new(with_declared(config).await?);
+        let registry = {
+            let config = Arc::clone(&config);
+            let discover = move || Registry::discover(&config.plugins.dir, &config.state_dir);
+            Arc::new(tokio::task::spawn_blocking(discover).await.expect("discovery does not panic"))
+        };
+        let watching = Watching::default();
+        let open = open_executors(&config, &registry, &watching).await?;
+        let executors = Arc::new(Executors::new(identity.here(), open));
+        let types = worker::shared(config.job_types.clone());
+        let settings = worker::Settings {
+            lease: config.leases.job,
+            result_grace: Duration::from_secs(5),
+            max_result: config.limits.result,
+            poll: Duration::from_secs(1),
+        };
+        let worker =
+            Worker::new(store.clone(), executors, types.clone(), identity.id, settings, watching);
+        let offered =
+            types.values().map(|job_type| format!("{}/{}", job_type.executor, job_type.name)).collect();
+        let recovery = Recovery::new(
+            store.clone(),
+            Arc::clone(&worker),
+            identity.id,
+            recovery_settings(&config),
+            offered,
+        );
+        Ok(Arc::new(Self {
+            config,
+            store,
+            worker,
+            recovery,
+            registry,
+            tokens,
+            identity,
+            types,
+            started: Moment::now(),
+            draining: AtomicBool::new(false),
+            services: Mutex::default(),
+        }))
+    }
+
+    /// Starts to run jobs: what a former self left is recovered before anything new is claimed.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn start(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.store.replica_announce(&self.replica()).await?;
+        self.worker.executors().ask().await;
+        let own = self.recovery.take_over_own().await?;
+        if own > 0 {
+            tracing::info!(jobs = own, "taking over what this host ran before");
+        }
+        self.recovery.run_once().await?;
+        let host = Arc::clone(self);
+        let services = Services {
+            worker: self.worker.start(),
+            recovery: self.recovery.start(),
+            heartbeat: Service::every("heartbeat", Duration::from_secs(5), move || {
+                let host = Arc::clone(&host);
+                async move { host.beat().await }
+            }),
+        };
+        *self.services.lock().unwrap_or_else(PoisonError::into_inner) = Some(services);
+        Ok(())
+    }
+
+    /// Stops claiming, lets jobs end for at most `grace`, hands the rest over and closes everything.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Services { worker, recovery, heartbeat }) = services {
+            recovery.stop().await;
+            worker.stop(&self.worker, grace).await;
+            heartbeat.stop().await;
+        }
+        for open in self.worker.executors().iter() {
+            if let Err(error) = open.executor.stop(Duration::from_secs(5)).await {
+                tracing::warn!(executor = open.name, %error, "executor did not stop well");
+            }
+        }
+        self.store.close().await;
+    }
+
+    /// Checks and stores submissions, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first that is refused.
+    pub async fn submit(
+        &self,
+        caller: &Caller,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<Submitted>, Rejection> {
+        let rules = submission::Rules { types: &self.types, limits: &self.config.limits };
+        let mut jobs = Vec::with_capacity(submissions.len());
+        let mut shapes: BTreeMap<String, (Arc<config::JobType>, usize, usize)> = BTreeMap::new();
+        for (index, submission) in submissions.into_iter().enumerate() {
+            let (job, job_type) =
+                rules.admit(caller, submission).map_err(|rejection| Rejection { index, ..rejection })?;
+            let size = job.params.len();
+            let shape = shapes.entry(job_type.name.clone()).or_insert((job_type, size, index));
+            if size > shape.1 {
+                (shape.1, shape.2) = (size, index);
+            }
+            jobs.push(job);
+        }
+        for (job_type, size, index) in shapes.into_values() {
+            self.ask_executor(&job_type, size)
+                .await
+                .map_err(|rejection| Rejection { index, ..rejection })?;
+        }
+        self.store.job_submit(jobs).await.map_err(|error| storage(&error))
+    }
+
+    /// Whether the executor can ever run such a job. One that cannot answer now does not refuse it:
+    /// the job waits.
+    async fn ask_executor(&self, job_type: &config::JobType, size: usize) -> Result<(), Rejection> {
+        let Some(open) = self.worker.executors().get(&job_type.executor) else { return Ok(()) };
+        match open.executor.validate_job(&submission::shape(job_type, size)).await {
+            Err(error) if matches!(error.kind, ErrorKind::InvalidJob | ErrorKind::Unsupported | ErrorKind::Denied) => {
+                Err(Rejection {
+                    index: 0,
+                    field: "job_name".to_owned(),
+                    code: "executor_refused",
+                    message: format!("executor `{}` cannot run it: {}", open.name, error.message),
+                    kind: RejectionKind::Invalid,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it has been asked to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has run.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The loops that have ended by themselves, which none should.
+    #[must_use]
+    pub fn dead_services(&self) -> Vec<&'static str> {
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(services) = services.as_ref() else { return Vec::new() };
+        let mut dead = services.worker.dead();
+        let others = [&services.recovery, &services.heartbeat];
+        dead.extend(others.into_iter().filter(|service| !service.is_alive()).map(Service::name));
+        dead
+    }
+
+    async fn beat(&self) {
+        let executors = self.advertised();
+        match self.store.replica_beat(self.identity.id, self.identity.incarnation, executors).await {
+            Ok(crate::job::Fenced::Held) => {}
+            Ok(crate::job::Fenced::Lost) => tracing::error!("another host has taken this replica's seat"),
+            Err(error) => tracing::warn!(error = %error, "could not beat"),
+        }
+    }
+
+    fn advertised(&self) -> String {
+        let names: Vec<&str> = self
+            .worker
+            .executors()
+            .iter()
+            .filter(|open| open.is_ready())
+            .map(|open| open.name.as_str())
+            .collect();
+        serde_json::Value::from(names).to_string()
+    }
+
+    fn replica(&self) -> Replica {
+        Replica {
+            id: self.identity.id,
+            incarnation: self.identity.incarnation,
+            machine_id: self.identity.machine_id.clone(),
+            hostname: self.identity.hostname.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            executors: self.advertised(),
+            heartbeat: 0,
+            started_at: 0,
+            seen_at: 0,
+            seen_ago_us: 0,
+        }
+    }
+}
+
+/// Opens the store that the configuration names, and brings its schema up to date.
+///
+/// # Errors
+///
+/// Whatever the database says.
+pub async fn open_store(config: &Config) -> Result<Store, StoreError> {
+    let config::DatabaseUrl::Sqlite { path } = &config.database.url;
+    let synchronous = match config.database.synchronous {
+        config::Synchronous::Full => Synchronous::Full,
+        config::Synchronous::Normal => Synchronous::Normal,
+    };
+    let (store, migrated) = Store::open(path, synchronous, Schema::Migrate).await?;
+    if migrated.from != migrated.to {
+        tracing::info!(from = migrated.from, to = migrated.to, "migrated the database");
+    }
+    Ok(store)
+}
+
+type OpenExecutors = Vec<(String, Arc<dyn plugin::HostedExecutor>)>;
+
+async fn open_executors(
+    config: &Config,
+    registry: &Registry,
+    watching: &Watching,
+) -> Result<OpenExecutors, StartError> {
+    struct Told(Watching);
+    impl Events for Told {
+        fn progress(&self, _executor: &str, attempt_tag: &str, progress: Progress) {
+            self.0.progress(attempt_tag, progress);
+        }
+    }
+    let events: Arc<dyn Events> = Arc::new(Told(watching.clone()));
+    let mut open = Vec::new();
+    for (name, executor) in &config.executors {
+        match registry.open(name, &executor.plugin, &executor.config, Arc::clone(&events)).await {
+            Ok(hosted) => open.push((name.clone(), hosted)),
+            Err(source)
+                if executor.required || config.routing.default_executor.as_ref() == Some(name) =>
+            {
+                return Err(StartError::Executor { executor: name.clone(), source });
+            }
+            // Logged and listed by the registry; its jobs wait.
+            Err(_) => {}
+        }
+    }
+    Ok(open)
+}
+
+fn recovery_settings(config: &Config) -> recovery::Settings {
+    let stop_grace =
+        config.job_types.values().map(|job_type| job_type.stop_grace).max().unwrap_or_default();
+    recovery::Settings {
+        interval: config.recovery.interval,
+        rules: recovery::Rules {
+            max_recoveries: config.recovery.max_recoveries,
+            give_up_after: config.recovery.give_up_after,
+        },
+        orphan_after: config.recovery.orphan_after,
+        // Stop grace, result grace and 10 s.
+        overdue_grace: stop_grace + Duration::from_secs(15),
+        lease: config.leases.job,
+        stop_grace,
+    }
+}
+
+fn storage(error: &StoreError) -> Rejection {
+    let (code, kind) = match error {
+        StoreError::KeyReused { .. } => ("idempotency_key_reused", RejectionKind::Conflict),
+        error if error.is_full() => ("storage_full", RejectionKind::Full),
+        _ => ("storage_unavailable", RejectionKind::Unavailable),
+    };
+    if kind != RejectionKind::Conflict {
+        tracing::error!(error = %error, cause = ?std::error::Error::source(error), "a submission was not stored");
+    }
+    let field = if kind == RejectionKind::Conflict { "idempotency_key" } else { "" };
+    Rejection { index: 0, field: field.to_owned(), code, message: error.to_string(), kind }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}

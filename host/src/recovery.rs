@@ -1,0 +1,341 @@
+//! Recovery: what a dead process, a lost lease or a failed watch has left behind is found again,
+//! without ever assuming that something is dead.
+//!
+//! ```text
+//!   expired, overdue ──► NEEDS_RECOVERY ─┐
+//!   ended, work maybe ───────────────────┤
+//!                                        ▼
+//!        one question per executor: what is there? ──► plan (pure) ──► one guarded write a row
+//! ```
+//!
+//! What is always true: an executor that fails, hangs, omits an attempt or answers nonsense changes
+//! nothing; a verdict counts only if the row still has the claim token that it was asked about.
+
+mod plan;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use longshore_plugin_api as api;
+use longshore_plugin_api::Found;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use self::plan::{Rules, Step, plan};
+use crate::{
+    clock::{Moment, wall_us},
+    executors::Open,
+    job::{Fenced, Outcome, ReplicaId},
+    lifecycle::Work,
+    service::Service,
+    store::{Ended, Store, StoreError, Unresolved},
+    worker::Worker,
+};
+
+/// How recovery behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Time between two passes.
+    pub interval: Duration,
+    /// What the plan goes by.
+    pub rules: Rules,
+    /// After how long a job that nobody offers to run is failed.
+    pub orphan_after: Duration,
+    /// What is added to a timeout before a row is overdue, at least.
+    pub overdue_grace: Duration,
+    /// The lease of a reattached job.
+    pub lease: Duration,
+    /// How long work that is stopped may take.
+    pub stop_grace: Duration,
+}
+
+/// The recovery of one host.
+pub struct Recovery {
+    store: Store,
+    worker: Arc<Worker>,
+    owner: ReplicaId,
+    settings: Settings,
+    offered: Vec<String>,
+    started: Moment,
+    last: Mutex<Option<Pass>>,
+}
+
+/// What one pass saw and did.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Pass {
+    /// When it ended; microseconds UTC.
+    pub ended_at: i64,
+    /// Rows that lost their watcher by the clock.
+    pub marked: usize,
+    /// Rows that were looked at.
+    pub seen: usize,
+    /// Rows that are watched again.
+    pub reattached: usize,
+    /// Rows that wait for another attempt.
+    pub requeued: usize,
+    /// Rows that were failed.
+    pub given_up: usize,
+    /// Rows whose time was over.
+    pub timed_out: usize,
+    /// Ended rows whose work is now proven gone.
+    pub confirmed: usize,
+    /// Rows of which nothing is known yet.
+    pub waiting: usize,
+    /// Rows that nobody offered to run.
+    pub orphaned: usize,
+    /// What stands in the way, by executor.
+    pub trouble: BTreeMap<String, String>,
+}
+
+impl Recovery {
+    /// Recovery for this host. `offered` lists `executor/type` as configured.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        worker: Arc<Worker>,
+        owner: ReplicaId,
+        settings: Settings,
+        offered: Vec<String>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            worker,
+            owner,
+            settings,
+            offered,
+            started: Moment::now(),
+            last: Mutex::default(),
+        })
+    }
+
+    /// At the start of the host: its former self is dead (this one holds the lock of its state
+    /// directory), so that what it watched need not wait for a lease to expire.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn take_over_own(&self) -> Result<usize, StoreError> {
+        self.store.job_mark_own(self.owner).await
+    }
+
+    /// Starts the loop.
+    #[must_use]
+    pub fn start(self: &Arc<Self>) -> Service {
+        let recovery = Arc::clone(self);
+        Service::every("recovery", self.settings.interval, move || {
+            let recovery = Arc::clone(&recovery);
+            async move {
+                if let Err(error) = recovery.run_once().await {
+                    tracing::warn!(error = %error, "a recovery pass failed");
+                }
+            }
+        })
+    }
+
+    /// What the last pass saw and did.
+    #[must_use]
+    pub fn last_pass(&self) -> Option<Pass> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One pass.
+    ///
+    /// # Errors
+    ///
+    /// The database could not be read. A row that could not be written is asked about again.
+    pub async fn run_once(&self) -> Result<Pass, StoreError> {
+        let mut pass = Pass {
+            marked: self.store.job_mark_expired(self.settings.overdue_grace).await?,
+            ..Pass::default()
+        };
+        let rows = self.store.job_unresolved(self.settings.overdue_grace).await?;
+        pass.seen = rows.len();
+        let mut by_executor: BTreeMap<String, Vec<Unresolved>> = BTreeMap::new();
+        for row in rows {
+            by_executor.entry(row.executor.clone()).or_default().push(row);
+        }
+        for (executor, rows) in by_executor {
+            let open = self.worker.executors().get(&executor).cloned();
+            let found = match &open {
+                Some(open) => self.ask(open, &rows, &mut pass).await,
+                None => {
+                    pass.trouble.insert(executor, "not open on this host".to_owned());
+                    HashMap::new()
+                }
+            };
+            for row in rows {
+                let step = plan(&row, found.get(&row.tag.0), &self.settings.rules);
+                if let Err(error) = self.apply(&row, step, open.as_deref(), &mut pass).await {
+                    tracing::warn!(job = %row.id, error = %error, "recovery of a job failed");
+                    pass.waiting += 1;
+                }
+            }
+        }
+        pass.orphaned = self.orphan().await?;
+        pass.ended_at = wall_us();
+        if pass.seen > 0 || pass.orphaned > 0 {
+            tracing::info!(?pass, "recovery pass");
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass.clone());
+        Ok(pass)
+    }
+
+    /// One question for all rows of an executor that are where it looks.
+    async fn ask(&self, open: &Open, rows: &[Unresolved], pass: &mut Pass) -> HashMap<uuid::Uuid, Found> {
+        let here = self.worker.executors().locality(open);
+        let attempts: Vec<api::Attempt> = rows
+            .iter()
+            .filter(|row| row.work == Work::Maybe && row.locality.as_deref() == Some(&here))
+            .map(named)
+            .collect();
+        if attempts.is_empty() {
+            return HashMap::new();
+        }
+        match open.executor.recover(&attempts).await {
+            Ok(verdicts) => verdicts
+                .into_iter()
+                // A tag that nobody asked about is nonsense, and nonsense changes nothing.
+                .filter_map(|verdict| Some((uuid::Uuid::try_parse(&verdict.attempt_tag).ok()?, verdict.found)))
+                .collect(),
+            Err(error) => {
+                tracing::warn!(executor = open.name, %error, "could not ask for what it has");
+                pass.trouble.insert(open.name.clone(), error.message);
+                HashMap::new()
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        row: &Unresolved,
+        step: Step,
+        open: Option<&Open>,
+        pass: &mut Pass,
+    ) -> Result<(), StoreError> {
+        let (id, token, unlock) = (row.id, row.token, Some(row.tag));
+        match step {
+            Step::Reattach => {
+                if self.reattach(row).await? {
+                    pass.reattached += 1;
+                }
+            }
+            Step::Requeue { delay, crash } => {
+                if self.store.job_requeue(id, token, unlock, delay, crash).await? == Fenced::Held {
+                    pass.requeued += 1;
+                    forget(row, open).await;
+                }
+            }
+            Step::GiveUp { error, work } => {
+                if self.store.job_give_up(id, token, unlock, &error, work).await? == Fenced::Held {
+                    pass.given_up += 1;
+                    if work == Work::Gone {
+                        forget(row, open).await;
+                    }
+                }
+            }
+            Step::StopOverdue => {
+                let work = self.stop(row, open).await;
+                let error = format!("job {id} ({}) ran out of time while nobody watched it", row.job_type);
+                let ended = Ended { outcome: Outcome::Timeout { error }, work };
+                if self.store.job_settle(id, token, unlock, &ended).await? == Fenced::Held {
+                    pass.timed_out += 1;
+                    if work == Work::Gone {
+                        forget(row, open).await;
+                    }
+                }
+            }
+            Step::StopEnded => {
+                if self.stop(row, open).await == Work::Gone {
+                    self.confirm(row, open, pass).await?;
+                } else {
+                    pass.waiting += 1;
+                    let delay = Duration::from_secs(5);
+                    let _ = self.store.job_ask_again(id, token, delay).await?;
+                }
+            }
+            Step::WorkGone => self.confirm(row, open, pass).await?,
+            Step::AskAgain { delay } => {
+                pass.waiting += 1;
+                let _ = self.store.job_ask_again(id, token, delay).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn reattach(&self, row: &Unresolved) -> Result<bool, StoreError> {
+        let new = self.store.job_reattach(row.id, row.token, self.owner, self.settings.lease).await?;
+        let Some(token) = new else { return Ok(false) };
+        let watched = match self.store.job_reattached(row.id, token).await? {
+            Some(found) => self.worker.rejoin(found).await,
+            None => return Ok(false),
+        };
+        if !watched {
+            // Its type is configured no more. Nobody here can watch it: it waits for somebody who can.
+            let _ = self.store.job_mark(row.id, token).await?;
+            let _ = self.store.job_ask_again(row.id, token, Duration::from_secs(60)).await?;
+        }
+        Ok(watched)
+    }
+
+    async fn confirm(
+        &self,
+        row: &Unresolved,
+        open: Option<&Open>,
+        pass: &mut Pass,
+    ) -> Result<(), StoreError> {
+        if self.store.job_work_gone(row.id, row.token, Some(row.tag)).await? == Fenced::Held {
+            pass.confirmed += 1;
+            forget(row, open).await;
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Work {
+        let Some(open) = open else { return Work::Maybe };
+        match open.executor.cancel(&named(row), self.settings.stop_grace).await {
+            Ok(api::Work::Gone) => Work::Gone,
+            Ok(api::Work::Maybe) => Work::Maybe,
+            Err(error) => {
+                tracing::warn!(job = %row.id, executor = open.name, %error, "could not stop unwatched work");
+                Work::Maybe
+            }
+        }
+    }
+
+    /// A host that has just started does not know what others offered while it was away.
+    async fn orphan(&self) -> Result<usize, StoreError> {
+        if self.started.elapsed() < self.settings.orphan_after {
+            return Ok(0);
+        }
+        let error = format!(
+            "no host has offered its type or executor for {:?}; configure them again and resubmit",
+            self.settings.orphan_after
+        );
+        self.store.job_orphan(&self.offered, self.settings.orphan_after, &error).await
+    }
+}
+
+fn named(row: &Unresolved) -> api::Attempt {
+    api::Attempt {
+        job_id: row.id.to_string(),
+        attempt_tag: format!("{:x}", row.tag),
+        handle: row.handle.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+    }
+}
+
+async fn forget(row: &Unresolved, open: Option<&Open>) {
+    if let Some(open) = open
+        && let Err(error) = open.executor.forget(&named(row)).await
+    {
+        tracing::debug!(job = %row.id, executor = open.name, %error, "could not forget");
+    }
+}
+
+impl std::fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recovery").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! What recovery reads and marks: attempts that nobody watches.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError,
+    statement::{Statement, job_mark_expired, job_mark_own, job_orphan, job_unresolved},
+    value::Value,
+};
+use crate::{
+    job::{AttemptTag, ClaimToken, JobId, ReplicaId},
+    lifecycle::{State, Work},
+};
+
+/// A row that recovery must ask about.
+#[derive(Clone, Debug)]
+pub struct Unresolved {
+    /// Its id.
+    pub id: JobId,
+    /// The configured name of what runs.
+    pub job_type: String,
+    /// Where it ran.
+    pub executor: String,
+    /// `NEEDS_RECOVERY`, or a terminal state whose work nobody has seen end.
+    pub state: State,
+    /// Whether work may exist.
+    pub work: Work,
+    /// The token that a verdict must still find.
+    pub token: ClaimToken,
+    /// The attempt.
+    pub tag: AttemptTag,
+    /// Where the work is, if it was begun.
+    pub locality: Option<String>,
+    /// What the executor finds it by: JSON as text.
+    pub handle: Option<String>,
+    /// What the job itself reported: JSON as text.
+    pub report: Option<String>,
+    /// How many times it was running when its host or runner crashed.
+    pub recovery_count: u32,
+    /// How many of these happened while it ran alone.
+    pub solo_count: u32,
+    /// How many retries it had.
+    pub retry_count: u32,
+    /// Whether its deadline and every grace are over.
+    pub overdue: bool,
+    /// For how long nobody has watched it.
+    pub unwatched: Duration,
+}
+
+impl Store {
+    /// Marks what has lost its watcher by the database's clock; says how many.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_mark_expired(&self, overdue_grace: Duration) -> Result<usize, StoreError> {
+        self.count(&job_mark_expired, vec![micros(overdue_grace).into()]).await
+    }
+
+    /// Marks what this replica's former self watched; says how many.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_mark_own(&self, owner: ReplicaId) -> Result<usize, StoreError> {
+        self.count(&job_mark_own, vec![owner.0.into()]).await
+    }
+
+    /// Fails what nobody offers to run; says how many. `offered` lists `executor/type`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_orphan(
+        &self,
+        offered: &[String],
+        after: Duration,
+        error: &str,
+    ) -> Result<usize, StoreError> {
+        let offered = serde_json::Value::from(offered).to_string();
+        self.count(&job_orphan, vec![offered.into(), micros(after).into(), error.into()]).await
+    }
+
+    /// What recovery has to ask about now, at most 1000 rows.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_unresolved(&self, overdue_grace: Duration) -> Result<Vec<Unresolved>, StoreError> {
+        let rows = self.database.fetch(&job_unresolved, vec![micros(overdue_grace).into()]).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                Ok(Unresolved {
+                    id: JobId(row.next()?),
+                    job_type: row.next()?,
+                    executor: row.next()?,
+                    state: row.word(State::from_word)?,
+                    work: row.word(Work::from_word)?,
+                    token: ClaimToken(row.next::<Uuid>()?),
+                    tag: AttemptTag(row.next::<Uuid>()?),
+                    locality: row.next()?,
+                    handle: row.next()?,
+                    report: row.next()?,
+                    recovery_count: row.next()?,
+                    solo_count: row.next()?,
+                    retry_count: row.next()?,
+                    overdue: row.next::<Option<bool>>()?.unwrap_or(false),
+                    unwatched: Duration::from_micros(
+                        row.next::<Option<i64>>()?.unwrap_or(0).max(0).unsigned_abs(),
+                    ),
+                })
+            })
+            .collect()
+    }
+
+    async fn count(
+        &self,
+        statement: &'static Statement,
+        arguments: Vec<Value>,
+    ) -> Result<usize, StoreError> {
+        let marked = self
+            .writer
+            .task(move |session| {
+                let arguments = arguments.clone();
+                Box::pin(async move { Ok(session.fetch(statement, arguments).await?.len()) })
+            })
+            .await?;
+        Ok(marked)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,1 @@
+SELECT tail FROM job_logs WHERE job_id = $1

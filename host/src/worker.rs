@@ -1,0 +1,382 @@
+//! The worker: claims what is due and runs it.
+//!
+//! ```text
+//!   claim loop ──► slots ──► one task an attempt (attempt.rs)
+//!       ▲                        │ takes a seat among the watched
+//!       │ woken by submissions,  ▼
+//!       │ freed slots, due times renewals: one statement for all seats
+//!       └──────────────────────  progress: one batch for all that was said
+//! ```
+//!
+//! What is always true: never more is claimed of a type than it has free slots; a full type is
+//! skipped, not waited for; nothing that fails here ends a loop.
+
+mod attempt;
+mod decide;
+mod slots;
+mod watched;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use longshore_plugin_api::{Handle, Progress};
+use tokio::task::JoinSet;
+
+
+use self::{
+    attempt::Attempt,
+    slots::Slots,
+    watched::{Watched, Wish},
+};
+use crate::{
+    config::JobType,
+    executors::Executors,
+    job::{CancelReason, Claimed, Fenced, JobId, ReplicaId},
+    service::{Service, Stop},
+    store::{Reattached, Store, StoreError, Want},
+};
+
+/// How the worker behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a claim counts without renewal. Renewed every third of it.
+    pub lease: Duration,
+    /// How long a result may come after the backend's end.
+    pub result_grace: Duration,
+    /// A result larger than this, in bytes, is a failure.
+    pub max_result: usize,
+    /// How often the queue is looked at when nothing wakes the worker.
+    pub poll: Duration,
+}
+
+/// Claims and runs jobs.
+pub struct Worker {
+    store: Store,
+    executors: Arc<Executors>,
+    types: BTreeMap<String, Arc<JobType>>,
+    owner: ReplicaId,
+    settings: Settings,
+    slots: Arc<Slots>,
+    watched: Arc<Watched>,
+    ending: AtomicBool,
+    attempts: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+/// The worker's loops.
+#[derive(Debug)]
+pub struct Running {
+    claims: Service,
+    renewals: Service,
+    progress: Service,
+    health: Service,
+}
+
+impl Worker {
+    /// A worker that does nothing yet.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        executors: Arc<Executors>,
+        types: BTreeMap<String, Arc<JobType>>,
+        owner: ReplicaId,
+        settings: Settings,
+        watching: Watching,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            executors,
+            types,
+            owner,
+            settings,
+            slots: Arc::default(),
+            watched: watching.0,
+            ending: AtomicBool::new(false),
+            attempts: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Starts the loops.
+    #[must_use]
+    pub fn start(self: &Arc<Self>) -> Running {
+        let (worker, renewing, showing, asking) =
+            (Arc::clone(self), Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        Running {
+            claims: Service::start("claims", |stop| worker.claim_loop(stop)),
+            renewals: Service::every("renewals", self.settings.lease / 3, move || {
+                let worker = Arc::clone(&renewing);
+                async move { worker.renew_once().await }
+            }),
+            progress: Service::every("progress", Duration::from_millis(200), move || {
+                let worker = Arc::clone(&showing);
+                async move { worker.show_once().await }
+            }),
+            health: Service::every("executor health", Duration::from_secs(5), move || {
+                let worker = Arc::clone(&asking);
+                async move { worker.ask_health_once().await }
+            }),
+        }
+    }
+
+    /// Cancels a job at once, and tells the attempt if it runs here. `Lost` means that it had ended.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn cancel(&self, id: JobId, reason: &CancelReason) -> Result<Fenced, StoreError> {
+        let fenced = self.store.job_cancel(id, reason).await?;
+        if fenced == Fenced::Held {
+            self.watched.tell(id, Wish::Cancel);
+        }
+        Ok(fenced)
+    }
+
+    /// Watches work that recovery has found, under its new claim. It takes a slot whether one is free
+    /// or not.
+    pub async fn rejoin(self: &Arc<Self>, found: Reattached) -> bool {
+        let Reattached { claimed, handle, remaining_us } = found;
+        let job_type = self.types.get(&claimed.job_type);
+        let open = self.executors.get(&claimed.executor);
+        let (Some(job_type), Some(open)) = (job_type, open) else { return false };
+        let handle: Option<Handle> = handle.and_then(|text| serde_json::from_str(&text).ok());
+        let remaining = Duration::from_micros(u64::try_from(remaining_us).unwrap_or(0));
+        let slot = self.slots.take(&claimed.job_type, &claimed.executor, false);
+        let worker = Arc::clone(self);
+        let attempt = Attempt::new(worker, claimed, Arc::clone(job_type), Arc::clone(open), slot);
+        self.attempts.lock().await.spawn(attempt.rejoin(handle, remaining));
+        true
+    }
+
+    /// Whether an attempt of that job runs here.
+    #[must_use]
+    pub fn watches(&self, id: JobId) -> bool {
+        self.watched.get(id).is_some()
+    }
+
+    /// How many attempts run here.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        self.slots.total()
+    }
+
+    /// The type of that name.
+    #[must_use]
+    pub fn job_type(&self, name: &str) -> Option<&Arc<JobType>> {
+        self.types.get(name)
+    }
+
+    /// The open executors.
+    #[must_use]
+    pub const fn executors(&self) -> &Arc<Executors> {
+        &self.executors
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    async fn claim_loop(self: Arc<Self>, mut stop: Stop) {
+        while !stop.is_asked() {
+            let wait = match self.claim_once().await {
+                Ok(Claims { claimed: 1.., .. }) => continue,
+                Ok(Claims { next_due, .. }) => next_due.map_or(self.settings.poll, |due| due.min(self.settings.poll)),
+                Err(error) => {
+                    tracing::warn!(error = %error, "could not claim");
+                    self.settings.poll
+                }
+            };
+            tokio::select! {
+                () = stop.asked() => return,
+                () = self.store.arrived() => {}
+                () = self.slots.freed() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One pass: takes what is due and fits.
+    async fn claim_once(self: &Arc<Self>) -> Result<Claims, StoreError> {
+        self.reap().await;
+        let waiting = self.store.job_solo_waiting().await?;
+        let mut claimed = self.claim_alone(&waiting).await?;
+        let wants = self.wants(&waiting);
+        if !wants.is_empty() {
+            let jobs = self.store.job_claim(wants.clone(), self.owner, self.settings.lease).await?;
+            claimed += jobs.len();
+            for job in jobs {
+                self.spawn(job, false).await;
+            }
+        }
+        let next_due = if claimed == 0 { self.store.job_next_due(&wants).await? } else { None };
+        Ok(Claims { claimed, next_due })
+    }
+
+    /// What could be taken now: types with free slots, of executors that are well and not kept for
+    /// one job alone.
+    fn wants(&self, waiting: &HashSet<String>) -> Vec<Want> {
+        let wants = self.types.values().filter_map(|job_type| {
+            let open = self.executors.get(&job_type.executor)?;
+            let kept = self.slots.is_alone(&open.name) || waiting.contains(&open.name);
+            let slots = self.slots.free(&job_type.name, job_type.max_workers);
+            (open.is_ready() && !kept && slots > 0).then(|| Want {
+                executor: job_type.executor.clone(),
+                job_type: job_type.name.clone(),
+                slots,
+                max_running: job_type.max_running,
+            })
+        });
+        wants.collect()
+    }
+
+    /// A job that was running at two crashes runs with no neighbour: its executor is emptied first.
+    async fn claim_alone(self: &Arc<Self>, waiting: &HashSet<String>) -> Result<usize, StoreError> {
+        let mut claimed = 0;
+        for executor in waiting {
+            let ready = self.executors.get(executor).is_some_and(|open| open.is_ready());
+            if ready
+                && self.slots.running(executor) == 0
+                && let Some(job) =
+                    self.store.job_claim_solo(executor, self.owner, self.settings.lease).await?
+            {
+                self.spawn(job, true).await;
+                claimed += 1;
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn spawn(self: &Arc<Self>, job: Claimed, alone: bool) {
+        let job_type = self.types.get(&job.job_type).cloned();
+        let open = self.executors.get(&job.executor).cloned();
+        let (Some(job_type), Some(open)) = (job_type, open) else {
+            // A solo claim goes by executor: its type may be configured no more.
+            let released = self
+                .store
+                .job_release(job.id, job.token, job.locked(), Duration::from_secs(60), false)
+                .await;
+            tracing::warn!(job = %job.id, job_type = job.job_type, ?released, "no such type here, released");
+            return;
+        };
+        let slot = self.slots.take(&job.job_type, &job.executor, alone);
+        let attempt = Attempt::new(Arc::clone(self), job, job_type, open, slot);
+        self.attempts.lock().await.spawn(attempt.run());
+    }
+
+    /// Lets go of attempts that have ended. One that panicked leaves a row whose lease expires.
+    async fn reap(&self) {
+        let mut attempts = self.attempts.lock().await;
+        while let Some(ended) = attempts.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "an attempt panicked; recovery takes its job over");
+            }
+        }
+    }
+
+    /// Renews every claim in one statement. A claim that does not count any more is told so.
+    async fn renew_once(&self) {
+        let claims = self.watched.claims();
+        if claims.is_empty() {
+            return;
+        }
+        match self.store.job_renew(&claims, self.settings.lease).await {
+            Ok(held) => {
+                for (id, token) in claims {
+                    if !held.contains(&id) {
+                        self.watched.tell_claim(id, token, Wish::Lost);
+                    }
+                }
+            }
+            // The next success restores it; until then the lease runs.
+            Err(error) => tracing::warn!(error = %error, claims = claims.len(), "could not renew leases"),
+        }
+    }
+
+    async fn show_once(&self) {
+        for (attempt, message, counts) in self.watched.unsaved() {
+            let shown = self
+                .store
+                .job_progress(attempt.id, attempt.token, message.as_deref(), counts.as_deref())
+                .await;
+            if let Err(error) = shown {
+                tracing::debug!(job = %attempt.id, error = %error, "could not show progress");
+            }
+        }
+    }
+
+    async fn ask_health_once(&self) {
+        if self.executors.ask().await {
+            self.store.wake();
+        }
+    }
+}
+
+/// What one pass of the claim loop did.
+struct Claims {
+    claimed: usize,
+    next_due: Option<Duration>,
+}
+
+/// Where executors tell their progress: made before the worker, because executors are opened first.
+#[derive(Clone, Debug, Default)]
+pub struct Watching(Arc<Watched>);
+
+impl Watching {
+    /// Takes in what an executor says of an attempt.
+    pub fn progress(&self, attempt_tag: &str, progress: Progress) {
+        self.0.progress(attempt_tag, progress);
+    }
+}
+
+impl Running {
+    /// Stops claiming, gives the attempts `grace`, then hands over what still runs. Renewals go on
+    /// to the last.
+    pub async fn stop(self, worker: &Worker, grace: Duration) {
+        self.claims.stop().await;
+        let hand_over = async {
+            tokio::time::sleep(grace).await;
+            worker.ending.store(true, Ordering::Relaxed);
+            tracing::info!(attempts = worker.running(), "handing over");
+            worker.watched.tell_all(Wish::HandOver);
+            std::future::pending::<()>().await;
+        };
+        let ended = async {
+            let mut attempts = worker.attempts.lock().await;
+            while attempts.join_next().await.is_some() {}
+        };
+        tokio::select! {
+            () = ended => {}
+            () = hand_over => {}
+        }
+        worker.show_once().await;
+        self.health.stop().await;
+        self.progress.stop().await;
+        self.renewals.stop().await;
+    }
+
+    /// The loops that have ended by themselves, which none should.
+    #[must_use]
+    pub fn dead(&self) -> Vec<&'static str> {
+        [&self.claims, &self.renewals, &self.progress, &self.health]
+            .into_iter()
+            .filter(|service| !service.is_alive())
+            .map(Service::name)
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+/// Types by name, shared.
+#[must_use]
+pub fn shared(types: BTreeMap<String, JobType>) -> BTreeMap<String, Arc<JobType>> {
+    types.into_iter().map(|(name, job_type)| (name, Arc::new(job_type))).collect()
+}

@@ -1,0 +1,431 @@
+//! One attempt, as a pipeline.
+//!
+//! ```text
+//!  claimed ─► begun ─► submitted ─► waited for ─► decided ─► written ─► forgotten
+//!     │         │          │            │                       │
+//!     │         │          │            ├ canceled: stop the work, record the proof
+//!     │         │          │            ├ claim lost: look at the row; leave the work to recovery
+//!     │         │          │            └ host goes away: mark, or stop and release
+//!     │         │          └ unknown: mark; nothing is proven
+//!     │         └ lock busy: cancel or release; claim lost: nothing was started
+//!     └ executor unavailable: release
+//! ```
+//!
+//! What is always true: the lease is renewed from the claim to the last write; nothing is submitted
+//! before `work = maybe` is committed; the lock is released only with proof; the evidence is
+//! forgotten only after the outcome is committed; the slot comes back on every path.
+
+use std::{sync::Arc, time::Duration};
+
+use longshore_plugin_api as api;
+use longshore_plugin_api::{Ended, Ending, ErrorKind, Handle, Job};
+use serde_json::value::RawValue;
+
+use super::{
+    Worker,
+    decide::{Facts, Step, decide},
+    slots::Slot,
+    watched::{Seat, Wish},
+};
+use crate::{
+    backoff::{Backoff, jitter},
+    clock::Moment,
+    config::{JobType, OnConflict},
+    executors::Open,
+    job::{CancelReason, Claimed, Fenced, Outcome},
+    lifecycle::{State, Work},
+    store::{self, Begun, LockWanted, StoreError},
+};
+
+/// How long a released job waits when its executor could not take it.
+const UNAVAILABLE_DELAY: Duration = Duration::from_secs(5);
+/// How long a write that the database refuses for now waits before it is tried again, at most.
+const WRITE_RETRY: Backoff =
+    Backoff { base_delay: Duration::from_millis(50), max_delay: Duration::from_secs(5) };
+
+/// One attempt under way.
+pub(super) struct Attempt {
+    worker: Arc<Worker>,
+    job: Claimed,
+    job_type: Arc<JobType>,
+    open: Arc<Open>,
+    seat: Seat,
+    named: api::Attempt,
+    deadline: Moment,
+    _slot: Slot,
+}
+
+impl Attempt {
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        job: Claimed,
+        job_type: Arc<JobType>,
+        open: Arc<Open>,
+        slot: Slot,
+    ) -> Self {
+        // From here on the lease is renewed: before submission, which may take minutes.
+        let seat = worker.watched.enter(job.id, job.token, job.tag);
+        let named = api::Attempt {
+            job_id: job.id.to_string(),
+            attempt_tag: format!("{:x}", job.tag),
+            handle: None,
+        };
+        let deadline = Moment::now().after(job.timeout);
+        Self { worker, job, job_type, open, seat, named, deadline, _slot: slot }
+    }
+
+    /// Runs a claimed job to its end.
+    pub(super) async fn run(mut self) {
+        match self.begin().await {
+            Ok(Begun::Held) => {}
+            Ok(Begun::Busy { holder }) => return self.conflict(holder).await,
+            Ok(Begun::Lost) => return,
+            Err(error) => {
+                // Nothing was started. If not even the release can be written, the lease expires.
+                tracing::warn!(job = %self.job.id, error = %error, "could not begin, released");
+                return self.release(Duration::from_secs(1), false).await;
+            }
+        }
+        let ended = match self.submit().await {
+            Submitted::Running => self.wait().await,
+            Submitted::Done => return,
+        };
+        self.finish(ended).await;
+    }
+
+    /// Watches work that recovery has found.
+    pub(super) async fn rejoin(mut self, handle: Option<Handle>, remaining: Duration) {
+        self.named.handle = handle;
+        self.deadline = Moment::now().after(remaining);
+        let ended = self.wait().await;
+        self.finish(ended).await;
+    }
+
+    async fn begin(&self) -> Result<Begun, StoreError> {
+        let lock = self.job.lock_key.clone().map(|key| LockWanted { key, tag: self.job.tag });
+        let locality = self.worker.executors.locality(&self.open);
+        self.worker.store.job_begin(self.job.id, self.job.token, &locality, lock).await
+    }
+
+    /// Another job holds the lock: a rival on the first attempt is a conflict, a later attempt waits.
+    async fn conflict(&self, holder: Option<crate::job::JobId>) {
+        let first = self.job.attempt == 1 && self.job.recovery_count == 0;
+        if first && self.job_type.on_conflict == OnConflict::Cancel {
+            // By claim token, unlike a client's cancel: it is this attempt's own end.
+            let reason = CancelReason::ExclusiveConflict { holder };
+            self.settle(Outcome::Canceled { reason }, Work::None).await;
+        } else {
+            self.release(self.job_type.conflict_delay, false).await;
+        }
+    }
+
+    async fn submit(&mut self) -> Submitted {
+        let job = match self.job_for_executor() {
+            Ok(job) => job,
+            Err(error) => {
+                self.settle(Outcome::Failed { error }, Work::Gone).await;
+                return Submitted::Done;
+            }
+        };
+        let open = Arc::clone(&self.open);
+        let mut submit = open.executor.submit(&job);
+        let answer = tokio::select! {
+            biased;
+            answer = &mut submit => answer,
+            wish = self.seat.wish() => {
+                // The executor may know the job already. Its answer is still waited for: what was
+                // started meanwhile is stopped afterwards.
+                if wish == Wish::Cancel {
+                    self.prove_gone().await;
+                }
+                submit.await
+            }
+            () = tokio::time::sleep(self.deadline.remaining() + self.worker.settings.result_grace) => {
+                let work = self.prove_gone().await;
+                let error = format!(
+                    "job {} ({}) was still being set up after {:?}",
+                    self.job.id, self.job_type.name, self.job.timeout
+                );
+                self.settle(Outcome::Timeout { error }, work).await;
+                return Submitted::Done;
+            }
+        };
+        match answer {
+            Ok(handle) => {
+                if let Some(handle) = handle {
+                    self.keep(handle).await;
+                }
+                Submitted::Running
+            }
+            Err(error) => {
+                self.refused(error).await;
+                Submitted::Done
+            }
+        }
+    }
+
+    fn job_for_executor(&self) -> Result<Job, String> {
+        let params = RawValue::from_string(self.job.params.clone())
+            .map_err(|error| format!("the stored parameters are not JSON: {error}"))?;
+        Ok(Job {
+            job_id: self.named.job_id.clone(),
+            attempt_tag: self.named.attempt_tag.clone(),
+            attempt: self.job.attempt,
+            job_type: self.job.job_type.clone(),
+            workspace: self.job.workspace.clone(),
+            run: self.job_type.run.clone(),
+            params,
+            timeout: self.deadline.remaining().into(),
+            stop_grace: self.job_type.stop_grace.into(),
+            python: self.job_type.python.clone(),
+            resources: self.job_type.resources.clone(),
+            transient_errors: self.job_type.transient_errors.clone(),
+            context: api::Context::default(),
+            options: self.job_type.options.clone(),
+        })
+    }
+
+    /// Keeps what the work is found by again. The work runs whether this succeeds or not.
+    async fn keep(&mut self, handle: Handle) {
+        match serde_json::to_string(&handle) {
+            Ok(text) => {
+                let kept = self.worker.store.job_handle(self.job.id, self.job.token, &text).await;
+                if let Err(error) = kept {
+                    tracing::warn!(job = %self.job.id, error = %error, "could not store the handle");
+                }
+            }
+            Err(error) => tracing::error!(job = %self.job.id, %error, "unusable handle"),
+        }
+        self.named.handle = Some(handle);
+    }
+
+    /// `submit` answered with an error. Whether anything runs is asked, not assumed.
+    async fn refused(&self, error: api::Error) {
+        if self.prove_gone().await != Work::Gone {
+            tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "submission is unresolved");
+            return self.mark().await;
+        }
+        if self.seat.wished() == Wish::Cancel {
+            return self.stopped().await;
+        }
+        match error.kind {
+            ErrorKind::Unavailable | ErrorKind::Exhausted => {
+                self.open.unwell(&error.message);
+                self.release(UNAVAILABLE_DELAY, true).await;
+            }
+            ErrorKind::InvalidJob
+            | ErrorKind::Unsupported
+            | ErrorKind::Denied
+            | ErrorKind::NotFound
+            | ErrorKind::InvalidConfig => {
+                let error = format!("executor `{}` refused the job: {}", self.open.name, error.message);
+                self.settle(Outcome::Failed { error }, Work::Gone).await;
+            }
+            // Unknown: it may be the job's fault or the plugin's. Recovery counts it, and ends a
+            // job that does this every time.
+            _ => {
+                tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "submission failed");
+                self.mark().await;
+            }
+        }
+    }
+
+    /// Waits for the end, or for a reason not to. `None` says that somebody else has the job now.
+    async fn wait(&mut self) -> Option<Ended> {
+        let open = Arc::clone(&self.open);
+        let named = self.named.clone();
+        let mut wait = open.executor.wait(&named);
+        // The executor enforces the deadline; this is for one that does not.
+        let overdue = self.deadline.remaining() + self.job_type.stop_grace + self.worker.settings.result_grace;
+        tokio::select! {
+            biased;
+            answer = &mut wait => match answer {
+                Ok(ended) => return Some(ended),
+                Err(error) => {
+                    tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "waiting failed");
+                    self.mark().await;
+                }
+            },
+            wish = self.seat.wish() => match wish {
+                Wish::Cancel => self.stopped().await,
+                Wish::Lost => self.lost().await,
+                Wish::HandOver | Wish::None => self.hand_over().await,
+            },
+            () = tokio::time::sleep(overdue) => {
+                let work = self.prove_gone().await;
+                let error = format!(
+                    "job {} ({}) ran longer than its timeout of {:?}",
+                    self.job.id, self.job_type.name, self.job.timeout
+                );
+                self.settle(Outcome::Timeout { error }, work).await;
+            }
+        }
+        None
+    }
+
+    async fn finish(&self, ended: Option<Ended>) {
+        let Some(Ended { ending, log_tail }) = ended else { return };
+        if !log_tail.is_empty()
+            && let Err(error) = self.worker.store.job_log_put(self.job.id, &log_tail).await
+        {
+            tracing::warn!(job = %self.job.id, error = %error, "could not keep the job's output");
+        }
+        // A timeout that the executor reports for a job that was canceled is a cancel.
+        if matches!(ending, Ending::Timeout { .. } | Ending::Canceled { .. }) && self.seat.wished() == Wish::Cancel {
+            return self.stopped().await;
+        }
+        let retry = &self.job_type.retry;
+        let facts = Facts {
+            retry_count: self.job.retry_count,
+            max_retries: retry.max_retries,
+            backoff: Backoff { base_delay: retry.base_delay, max_delay: retry.max_delay },
+            jitter: jitter(),
+            max_result: self.worker.settings.max_result,
+        };
+        match decide(ending, &facts) {
+            Step::Settle(outcome) => self.settle(outcome, Work::Gone).await,
+            Step::Mark => self.mark().await,
+            Step::Retry(delay) => {
+                let max = facts.max_retries;
+                let store = &self.worker.store;
+                let unlock = self.job.locked();
+                let written = self
+                    .written(|| store.job_retry(self.job.id, self.job.token, unlock, delay, max))
+                    .await;
+                match written {
+                    Some(Fenced::Held) => {
+                        self.forget().await;
+                        store.wake();
+                    }
+                    Some(Fenced::Lost) => self.lost().await,
+                    None => {}
+                }
+            }
+        }
+    }
+
+    async fn settle(&self, outcome: Outcome, work: Work) {
+        let state = outcome.state();
+        let ended = store::Ended { outcome, work };
+        let store = &self.worker.store;
+        let unlock = self.job.locked();
+        let written = self
+            .written(|| store.job_settle(self.job.id, self.job.token, unlock, &ended))
+            .await;
+        match written {
+            Some(Fenced::Held) => {
+                tracing::debug!(job = %self.job.id, %state, "settled");
+                if work == Work::Gone {
+                    self.forget().await;
+                }
+            }
+            Some(Fenced::Lost) => match store.job_get(self.job.id).await {
+                // The commit was ours, only its answer got lost.
+                Ok(Some(row)) if row.token == Some(self.job.token) && row.state == state => self.forget().await,
+                _ => self.lost().await,
+            },
+            None => {}
+        }
+    }
+
+    /// The claim does not count any more. A canceled job is still this attempt's to stop; anything
+    /// else belongs to whoever claimed or marked it.
+    async fn lost(&self) {
+        match self.worker.store.job_get(self.job.id).await {
+            Ok(Some(row)) if row.state == State::Canceled && row.token == Some(self.job.token) => {
+                self.stopped().await;
+            }
+            Ok(_) => tracing::info!(job = %self.job.id, "claim lost, left alone"),
+            Err(error) => tracing::warn!(job = %self.job.id, error = %error, "claim lost, row unreadable"),
+        }
+    }
+
+    /// Stops the work of a canceled job and records the proof. Without proof the row stays `maybe`,
+    /// its lock stays held, and recovery sweeps it.
+    async fn stopped(&self) {
+        if self.prove_gone().await != Work::Gone {
+            tracing::warn!(job = %self.job.id, executor = self.open.name, "canceled, but its work is not proven gone");
+            return;
+        }
+        let store = &self.worker.store;
+        let unlock = self.job.locked();
+        if self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await.is_some() {
+            self.forget().await;
+        }
+    }
+
+    async fn prove_gone(&self) -> Work {
+        match self.open.executor.cancel(&self.named, self.job_type.stop_grace).await {
+            Ok(api::Work::Gone) => Work::Gone,
+            Ok(api::Work::Maybe) => Work::Maybe,
+            Err(error) => {
+                tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "could not stop the work");
+                Work::Maybe
+            }
+        }
+    }
+
+    /// The host goes away: what can be found again is left running, the rest is stopped and given
+    /// back. It is nobody's cancel.
+    async fn hand_over(&self) {
+        if self.open.facts.reattach {
+            return self.mark().await;
+        }
+        if self.prove_gone().await == Work::Gone {
+            self.release(Duration::ZERO, true).await;
+            self.forget().await;
+        } else {
+            self.mark().await;
+        }
+    }
+
+    async fn mark(&self) {
+        let store = &self.worker.store;
+        let _ = self.written(|| store.job_mark(self.job.id, self.job.token)).await;
+    }
+
+    async fn release(&self, delay: Duration, gone: bool) {
+        let store = &self.worker.store;
+        let unlock = self.job.locked();
+        let _ = self
+            .written(|| store.job_release(self.job.id, self.job.token, unlock, delay, gone))
+            .await;
+    }
+
+    async fn forget(&self) {
+        if let Err(error) = self.open.executor.forget(&self.named).await {
+            tracing::debug!(job = %self.job.id, executor = self.open.name, %error, "could not forget");
+        }
+    }
+
+    /// Writes, and tries again while the database is only unwell: an outcome is not lost to a blip.
+    /// Gives up when the host goes away; the evidence is still there for the next one.
+    async fn written<'a, F, Fut>(&'a self, write: F) -> Option<Fenced>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<Fenced, StoreError>> + Send + 'a,
+    {
+        for n in 1.. {
+            match write().await {
+                Ok(fenced) => return Some(fenced),
+                Err(error) if error.is_transient() && !self.worker.is_ending() => {
+                    tracing::warn!(job = %self.job.id, error = %error, "the database refused a write, trying again");
+                    tokio::time::sleep(WRITE_RETRY.delay(n, jitter())).await;
+                }
+                Err(error) => {
+                    tracing::error!(job = %self.job.id, error = %error, "a write failed");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What became of a submission.
+enum Submitted {
+    /// The work runs, or has ended already.
+    Running,
+    /// Everything was written; there is nothing to wait for.
+    Done,
+}

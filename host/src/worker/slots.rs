@@ -1,0 +1,131 @@
+//! How many jobs may run here, by type; and which executor is kept for one job alone.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+/// The slots of one host.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    taken: Mutex<Taken>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    types: HashMap<String, u32>,
+    executors: HashMap<String, u32>,
+    alone: HashMap<String, bool>,
+}
+
+/// A taken slot, given back when it is dropped: on every path, a panic's too.
+#[derive(Debug)]
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    job_type: String,
+    executor: String,
+    alone: bool,
+}
+
+impl Slots {
+    /// How many of `max` are free for that type. A type may be above its maximum (a reattached job
+    /// takes a slot whether there is one or not) and then has none.
+    #[must_use]
+    pub(super) fn free(&self, job_type: &str, max: u32) -> u32 {
+        max.saturating_sub(self.lock().types.get(job_type).copied().unwrap_or(0))
+    }
+
+    /// How many jobs of that executor run here.
+    #[must_use]
+    pub(super) fn running(&self, executor: &str) -> u32 {
+        self.lock().executors.get(executor).copied().unwrap_or(0)
+    }
+
+    /// How many jobs run here.
+    #[must_use]
+    pub(super) fn total(&self) -> u32 {
+        self.lock().executors.values().sum()
+    }
+
+    /// Whether a job runs alone in that executor.
+    #[must_use]
+    pub(super) fn is_alone(&self, executor: &str) -> bool {
+        self.lock().alone.get(executor).copied().unwrap_or(false)
+    }
+
+    /// Takes a slot, whether one is free or not. `alone` keeps the executor for this job.
+    #[must_use]
+    pub(super) fn take(self: &Arc<Self>, job_type: &str, executor: &str, alone: bool) -> Slot {
+        let mut taken = self.lock();
+        *taken.types.entry(job_type.to_owned()).or_default() += 1;
+        *taken.executors.entry(executor.to_owned()).or_default() += 1;
+        if alone {
+            taken.alone.insert(executor.to_owned(), true);
+        }
+        drop(taken);
+        Slot {
+            slots: Arc::clone(self),
+            job_type: job_type.to_owned(),
+            executor: executor.to_owned(),
+            alone,
+        }
+    }
+
+    /// Waits until a slot was given back since the last call.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.lock();
+        for (map, key) in [(0, &self.job_type), (1, &self.executor)] {
+            let counts = if map == 0 { &mut taken.types } else { &mut taken.executors };
+            if let Some(count) = counts.get_mut(key) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        if self.alone {
+            taken.alone.remove(&self.executor);
+        }
+        drop(taken);
+        self.slots.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_comes_back_on_every_path() {
+        let slots = Arc::new(Slots::default());
+        let first = slots.take("score", "local", false);
+        assert_eq!((slots.free("score", 2), slots.running("local")), (1, 1));
+        let panicking = slots.take("score", "local", true);
+        assert!(slots.is_alone("local"));
+        let thread = std::thread::spawn(move || {
+            let _held = panicking;
+            panic!("on purpose");
+        });
+        thread.join().expect_err("it panicked");
+        assert_eq!((slots.free("score", 2), slots.is_alone("local")), (1, false));
+        drop(first);
+        assert_eq!((slots.free("score", 2), slots.total()), (2, 0));
+    }
+
+    #[test]
+    fn a_type_above_its_maximum_has_no_free_slot() {
+        let slots = Arc::new(Slots::default());
+        let _held = [slots.take("score", "local", false), slots.take("score", "local", false)];
+        assert_eq!(slots.free("score", 1), 0);
+    }
+}

@@ -1,0 +1,12 @@
+//! The promises of the store, through its production statements.
+
+#[path = "store/claims.rs"]
+mod claims;
+#[path = "store/locks.rs"]
+mod locks;
+#[path = "store/matrix.rs"]
+mod matrix;
+#[path = "store/trouble.rs"]
+mod trouble;
+#[path = "store/world.rs"]
+mod world;

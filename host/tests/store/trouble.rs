@@ -1,0 +1,137 @@
+//! Databases that do not behave: each a clear message, and nothing lost.
+
+use std::{path::Path, process::Command};
+
+use longshore::{
+    job::NewJob,
+    lifecycle::State,
+    store::{Filter, Schema, Store, StoreError, Synchronous},
+};
+
+use crate::world::{World, new_job};
+
+async fn open(path: &Path) -> Result<Store, StoreError> {
+    Store::open(path, Synchronous::Full, Schema::Migrate).await.map(|(store, _)| store)
+}
+
+#[tokio::test]
+async fn a_second_host_is_refused_by_name() {
+    let world = World::new().await;
+    let error = open(&world.directory.path().join("longshore.db")).await.unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("longshore.db") && text.contains(&std::process::id().to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("longshore.db");
+    sqlite(&path, "PRAGMA user_version = 99");
+    let error = open(&path).await.unwrap_err();
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error:?}");
+    assert_eq!(sqlite(&path, "SELECT count(*) FROM sqlite_schema"), "0");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("longshore.db");
+    let text = "dear diary, ".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    let error = open(&path).await.unwrap_err();
+    assert!(error.to_string().contains("database"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_writer_from_outside_makes_a_submission_wait_and_loses_nothing() {
+    let world = World::new().await;
+    let path = world.directory.path().join("longshore.db");
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (held, holding) = std::sync::mpsc::channel();
+    let shell = std::thread::spawn(move || {
+        use std::io::Write as _;
+        let mut shell = Command::new("sqlite3")
+            .arg(&path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("the tests need sqlite3: apt-get install sqlite3");
+        let mut input = shell.stdin.take().unwrap();
+        input.write_all(b"BEGIN IMMEDIATE; SELECT 'held';\n").unwrap();
+        input.flush().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.as_mut().unwrap()), &mut line).unwrap();
+        assert_eq!(line.trim(), "held");
+        held.send(()).unwrap();
+        released.recv().unwrap();
+        input.write_all(b"ROLLBACK;\n").unwrap();
+        drop(input);
+        shell.wait().unwrap();
+    });
+    holding.recv().unwrap();
+    let store = world.store.clone();
+    let submission = tokio::spawn(async move { store.job_submit(vec![new_job()]).await });
+    release.send(()).unwrap();
+    submission.await.unwrap().unwrap();
+    shell.join().unwrap();
+    let page = world.store.job_list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
+    assert_eq!(page.jobs.len(), 1);
+}
+
+/// A real small file system.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=3m", "longshore-test"])
+            .arg(directory.path())
+            .status()
+            .expect("mount is there");
+        assert!(mounted.success(), "this test mounts a 3 MiB tmpfs and needs the right to: run it as root");
+        Self(directory)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_a_submission_clearly_and_loses_nothing_that_was_accepted() {
+    let disk = SmallDisk::new();
+    let store = open(&disk.0.path().join("longshore.db")).await.unwrap();
+    let mut accepted = Vec::new();
+    let error = loop {
+        let params = format!(r#"{{"text":"{}"}}"#, "x".repeat(100_000));
+        match store.job_submit(vec![NewJob { params, ..new_job() }]).await {
+            Ok(submitted) => accepted.push(submitted[0].id()),
+            Err(error) => break error,
+        }
+        assert!(accepted.len() < 100, "3 MiB cannot hold 10 MB");
+    };
+    assert!(!accepted.is_empty());
+    assert!(error.is_transient(), "{error:?}");
+    assert!(error.to_string().contains("disk"), "{error}");
+    for id in &accepted {
+        assert_eq!(store.job_get(*id).await.unwrap().expect("an accepted job has a row").state, State::Pending);
+    }
+    let page = store.job_list(&Filter { limit: 1000, ..Filter::default() }).await.unwrap();
+    assert_eq!(page.jobs.len(), accepted.len(), "the refused one left nothing");
+    assert_eq!(store.job_get(accepted[0]).await.unwrap().unwrap().params.len(), 100_011);
+}
+
+fn sqlite(path: &Path, statement: &str) -> String {
+    let output = Command::new("sqlite3")
+        .arg(path)
+        .arg(statement)
+        .output()
+        .expect("the tests need sqlite3: apt-get install sqlite3");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

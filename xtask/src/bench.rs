@@ -1,0 +1,11 @@
+//! `cargo xtask bench`: the benchmarks are programs of the `tests` crate, built for release.
+
+use crate::{
+    build::build,
+    run::{Done, cargo, run},
+};
+
+pub(crate) fn bench(names: &[&str]) -> Done {
+    build(&["longshore-local", "longshore-noop"], true)?;
+    run(cargo().args(["run", "--release", "--quiet", "--package", "longshore-tests", "--bin", "bench", "--"]).args(names))
+}

@@ -1,0 +1,33 @@
+//! Running other programs.
+
+use std::{path::PathBuf, process::Command};
+
+/// The outcome of a chore: nothing, or what went wrong.
+pub(crate) type Done<T = ()> = Result<T, String>;
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the repository").to_owned()
+}
+
+/// `cargo` as it was called, in the repository.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a program to its end; failing is an error that shows the command.
+pub(crate) fn run(command: &mut Command) -> Done {
+    let status = command.status().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+}
+
+/// Runs a program and reads what it prints.
+pub(crate) fn read(command: &mut Command) -> Done<String> {
+    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}

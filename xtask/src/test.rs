@@ -1,0 +1,77 @@
+//! Everything that must hold before a change lands. Each step says what it needs; a step that cannot
+//! run fails.
+
+use std::{process::Command, time::Instant};
+
+use crate::run::{Done, cargo, root, run};
+
+type Step = (&'static str, fn() -> Done);
+
+const STEPS: &[Step] = &[
+    ("needs", needs),
+    ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
+    ("build", || run(cargo().args(["build", "--workspace"]))),
+    ("lint", || run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+    ("rust", || run(cargo().args(["test", "--workspace"]))),
+    ("docs", || run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))),
+    ("python", python),
+    ("deny", || run(cargo().args(["deny", "--all-features", "check"]))),
+    ("readme", readme),
+];
+
+pub(crate) fn test(names: &[&str]) -> Done {
+    if let Some(unknown) = names.iter().find(|name| !STEPS.iter().any(|(step, _)| step == *name)) {
+        let known: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no step `{unknown}`; there are {}", known.join(", ")));
+    }
+    let mut times = Vec::new();
+    for (name, step) in STEPS.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+        println!("\n=== {name}");
+        #[expect(clippy::disallowed_methods, reason = "how long a step took, for people")]
+        let began = Instant::now();
+        step().map_err(|problem| format!("step `{name}` failed: {problem}"))?;
+        times.push(format!("{name} {:.0} s", began.elapsed().as_secs_f64()));
+    }
+    println!("\nall passed: {}", times.join(", "));
+    Ok(())
+}
+
+/// What the tests use besides Rust: said at once, by name, instead of somewhere in the middle.
+fn needs() -> Done {
+    let probes: &[(&str, &[&str], &str)] = &[
+        ("cc", &["--version"], "a C compiler: apt-get install build-essential"),
+        ("python3", &["-c", "import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 9))"], "Python 3.9 or newer with venv: apt-get install python3-venv"),
+        ("sqlite3", &["--version"], "the SQLite shell: apt-get install sqlite3"),
+        ("git", &["--version"], "git: apt-get install git"),
+        ("cargo-deny", &["--version"], "cargo-deny: cargo install --locked cargo-deny"),
+    ];
+    let missing: Vec<_> = probes
+        .iter()
+        .filter(|(program, arguments, _)| {
+            let status = Command::new(program).args(*arguments).stdout(std::process::Stdio::null()).status();
+            !status.is_ok_and(|status| status.success())
+        })
+        .map(|(_, _, what)| *what)
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("the tests need\n  {}", missing.join("\n  "))) }
+}
+
+fn python() -> Done {
+    let python = || {
+        let mut command = Command::new("python3");
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    };
+    let sdk = root().join("sdk/python");
+    run(python().args(["-m", "unittest", "discover", "--start-directory", "tests"]).current_dir(&sdk))?;
+    let scoring = root().join("examples/scoring");
+    run(python()
+        .args(["-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "."])
+        .current_dir(scoring)
+        .env("PYTHONPATH", &sdk))
+}
+
+/// The README's commands, in a fresh clone of what is committed, in an empty folder.
+fn readme() -> Done {
+    run(Command::new("bash").arg(root().join("tests/readme.sh")).current_dir(root()))
+}
