@@ -15,7 +15,7 @@ from longshore.progress import report_progress
 
 if TYPE_CHECKING:
     from longshore.client import ApiError, Client, ClientError, Unreachable, WaitTimeout
-    from longshore.records import Job, LogChunk, Page, Progress, Status, Submission
+    from longshore.records import Job, Page, Progress, Status, Submission, Submitted
 
 __all__ = [
     "ApiError",
@@ -24,12 +24,12 @@ __all__ = [
     "CurrentJob",
     "DeclarationError",
     "Job",
-    "LogChunk",
     "Page",
     "Progress",
     "PythonEnv",
     "Status",
     "Submission",
+    "Submitted",
     "TransientError",
     "Unreachable",
     "WaitTimeout",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import http.client
 import json
 import os
 import time
@@ -9,9 +11,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Callable
+from datetime import datetime
+from typing import Any, Callable, TypeVar
 
-from longshore.records import Job, LogChunk, Page, Status, Submission
+from longshore.records import Job, Page, Status, Submission, Submitted
+
+T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:7878"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -25,12 +30,15 @@ class ClientError(Exception):
 class ApiError(ClientError):
     """The host answered, and refused."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{message} ({code}, HTTP {status})")
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        where = f"{field}: " if field else ""
+        super().__init__(f"{where}{message} ({code}, HTTP {status})")
         self.status = status
         self.code = code
         """What the host calls this mistake, for programs."""
         self.message = message
+        self.field = field
+        """Which field of the request is wrong, such as ``params.experiment_id``."""
 
 
 class Unreachable(ClientError):
@@ -75,8 +83,8 @@ class Client:
         params: Mapping[str, Any] | None = None,
         *,
         timeout: float | None = None,
-        priority: int | str | None = None,
-        run_at: Any = None,
+        priority: int | None = None,
+        run_at: datetime | None = None,
         workspace: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
@@ -89,11 +97,11 @@ class Client:
         )
         return Job.from_answer(self._call("POST", "/", submission.to_request()))
 
-    def submit_many(self, submissions: Iterable[Submission]) -> list[Job]:
-        """Submits several jobs, all or none, and returns them in the same order."""
+    def submit_many(self, submissions: Iterable[Submission]) -> list[Submitted]:
+        """Submits several jobs, all or none; answers in the same order. At most 10,000 at once."""
         jobs = [submission.to_request() for submission in submissions]
         answer = self._call("POST", "/bulk", {"jobs": jobs})
-        return [Job.from_answer(job) for job in answer["jobs"]]
+        return [Submitted.from_answer(job) for job in answer["jobs"]]
 
     def get(self, job_id: str) -> Job:
         """Reads a job."""
@@ -179,47 +187,71 @@ class Client:
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def logs(self, job_id: str, *, follow: bool = False) -> Iterator[LogChunk]:
-        """Reads a job's output from its beginning, or from what is kept of it.
+    def logs(self, job_id: str, *, follow: bool = False) -> Iterator[str]:
+        """Reads a job's output, as far back as it is kept, piece by piece.
 
-        :param follow: wait for more until the job has ended.
+        :param follow: go on until the job has ended.
         """
-        offset, pause = 0, _FIRST_PAUSE
+        path = f"/{_quote(job_id)}/logs"
+        if follow:
+            # No time limit: a job may be silent for hours.
+            with self._open("GET", f"{path}?follow=true", seconds=None) as response:
+                decoder = codecs.getincrementaldecoder("utf-8")("replace")
+                while piece := _answered(self.url, lambda: response.read1(64 * 1024)):
+                    yield decoder.decode(piece)
+            return
+        offset = 0
         while True:
-            answer = self._call("GET", f"/{_quote(job_id)}/logs?offset={offset}")
-            chunk = LogChunk.from_answer(answer)
-            if chunk.text:
-                yield chunk
-            if chunk.end or not (chunk.text or follow):
+            with self._open("GET", f"{path}?offset={offset}") as response:
+                text = _answered(self.url, response.read).decode(errors="replace")
+                offset = int(response.headers["x-log-next-offset"])
+                end = response.headers["x-log-end"] == "true"
+            if text:
+                yield text
+            if end or not text:
                 return
-            pause = _FIRST_PAUSE if chunk.text else min(pause * 1.5, _LONGEST_PAUSE)
-            if not chunk.text:
-                time.sleep(pause)
-            offset = chunk.next_offset
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        data = None
-        if body is not None:
-            data = json.dumps(body, allow_nan=False).encode()
-            headers["Content-Type"] = "application/json"
-        url = f"{self.url}/api/3.0/jobs{path}"
-        request = urllib.request.Request(url, data, headers, method=method)
-        try:
-            with self._opener.open(request, timeout=60) as response:
-                content = response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _api_error(error.code, error.read()) from None
-        except (OSError, urllib.error.URLError) as error:
-            reason = getattr(error, "reason", error)
-            raise Unreachable(f"no answer from {self.url}: {reason}") from error
+        with self._open(method, path, body) as response:
+            content = _answered(self.url, response.read)
         try:
             return json.loads(content)
         except ValueError:
             raise ClientError(
                 f"{self.url} answered what is not JSON; is it a Longshore host?"
             ) from None
+
+    def _open(
+        self, method: str, path: str, body: Any = None, seconds: float | None = 60
+    ) -> http.client.HTTPResponse:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        data = None
+        if body is not None:
+            data = json.dumps(body, allow_nan=False).encode()
+            headers["Content-Type"] = "application/json"
+        url = f"{self.url}/api/3.0/jobs{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
+
+        def send() -> http.client.HTTPResponse:
+            response: http.client.HTTPResponse = self._opener.open(request, timeout=seconds)
+            return response
+
+        try:
+            return _answered(self.url, send)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _api_error(error.code, _answered(self.url, error.read)) from None
+
+
+def _answered(url: str, step: Callable[[], T]) -> T:
+    """Takes one step of a request; what breaks on the way is :class:`Unreachable`."""
+    try:
+        return step()
+    except urllib.error.HTTPError:
+        raise
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise Unreachable(f"no answer from {url}: {reason}") from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -232,8 +264,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _api_error(status: int, content: bytes) -> ApiError:
     try:
         error = json.loads(content)["error"]
-        return ApiError(status, str(error["code"]), str(error["message"]))
-    except (ValueError, KeyError, TypeError):
+        return ApiError(status, str(error["code"]), str(error["message"]), error.get("field"))
+    except (ValueError, KeyError, TypeError, AttributeError):
         # A proxy's page, or another server altogether.
         return ApiError(
             status, "UNKNOWN", content[:200].decode(errors="replace") or "no reason given"

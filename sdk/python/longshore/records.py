@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -42,7 +43,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Job:
-    """A job, as the host last knew it. Times are what the host sends, unchanged."""
+    """A job, as the host last knew it. Times are milliseconds UTC."""
 
     job_id: str
     job_name: str
@@ -52,17 +53,23 @@ class Job:
     error_message: str | None = None
     retry_count: int = 0
     timeout: float | None = None
-    creation_time: Any = None
-    last_update_time: Any = None
+    creation_time: int | None = None
+    last_update_time: int | None = None
     workspace: str | None = None
     executor_backend: str | None = None
     attempt: int = 0
-    started_at: Any = None
-    finished_at: Any = None
+    """Which try this is or was; 0 before the first."""
+    started_at: int | None = None
+    finished_at: int | None = None
     status_message: str | None = None
     progress: Progress | None = None
-    progress_updated_at: Any = None
-    cancel_reason: Any = None
+    progress_updated_at: int | None = None
+    cancel_reason: dict[str, Any] | None = None
+    priority: int | None = None
+    creator: str | None = None
+    due_at: int | None = None
+    work: str | None = None
+    """Whether something of it may still run, whatever its status: ``none``, ``maybe``, ``gone``."""
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> Job:
@@ -81,18 +88,41 @@ class Submission:
     job_name: str
     params: Mapping[str, Any] = field(default_factory=dict)
     timeout: float | None = None
-    """Seconds; the job type's own if ``None``."""
-    priority: int | str | None = None
-    run_at: Any = None
-    """When it is due; at once if ``None``."""
+    """Seconds for an attempt, its set-up included; the job type's own if ``None``."""
+    priority: int | None = None
+    """1 is first, 4 is last; the job type's own if ``None``."""
+    run_at: datetime | None = None
+    """Not to be started before; must have a time zone."""
     workspace: str | None = None
     idempotency_key: str | None = None
-    """Submitting the same key again gives the same job, not another one."""
+    """Submitting the same key and content again gives the same job, not another one."""
 
     def to_request(self) -> dict[str, Any]:
-        """What goes over the wire: only what was given."""
+        """What goes over the wire: only what was given.
+
+        :raises ValueError: ``run_at`` has no time zone.
+        """
         given = {name: value for name, value in vars(self).items() if value is not None}
-        return {**given, "params": dict(self.params)}
+        given["params"] = dict(self.params)
+        if self.run_at is not None:
+            if self.run_at.tzinfo is None:
+                raise ValueError(f"run_at is {self.run_at.isoformat()}, which has no time zone")
+            given["run_at"] = round(self.run_at.timestamp() * 1000)
+        return given
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of one of several submissions."""
+
+    job_id: str
+    created: bool
+    """False if its idempotency key had a job already: this one."""
+
+    @classmethod
+    def from_answer(cls, answer: Mapping[str, Any]) -> Submitted:
+        """Reads it; fields of a newer host are ignored."""
+        return cls(**_known(cls, answer))
 
 
 @dataclass(frozen=True)
@@ -102,23 +132,6 @@ class Page:
     jobs: Sequence[Job]
     next_page_token: str | None
     """Where to go on; ``None`` on the last page."""
-
-
-@dataclass(frozen=True)
-class LogChunk:
-    """A piece of a job's output."""
-
-    offset: int
-    text: str
-    next_offset: int
-    """Where to ask next."""
-    end: bool
-    """Whether the job has ended and this is its last output."""
-
-    @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> LogChunk:
-        """Reads a piece; fields of a newer host are ignored."""
-        return cls(**_known(cls, answer))
 
 
 def _known(cls: type[R], answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 import unittest
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from longshore import (
     Progress,
     Status,
     Submission,
+    Submitted,
     Unreachable,
     WaitTimeout,
 )
@@ -56,9 +58,12 @@ class Host:
         self.answers: list[tuple[int, Any]] = []
         self.asked: list[tuple[str, str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.extra: dict[str, str] = {}
         host = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
@@ -67,9 +72,10 @@ class Host:
                 status, content = host.answers.pop(0)
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", str(len(data)))
+                for name, value in host.extra.items():
+                    self.send_header(name, value)
+                if "Transfer-Encoding" not in host.extra:
+                    self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
 
@@ -104,8 +110,9 @@ class Calls(HostTest):
         self.answer(JOB, JOB)
         job = self.client.submit("score", {"a": 1})
         self.assertEqual((job.job_id, job.status, job.params), ("0198", Status.PENDING, {"a": 1}))
+        when = datetime(2026, 1, 1, tzinfo=timezone.utc)
         self.client.submit(
-            "score", timeout=5, priority=3, run_at=7, workspace="w", idempotency_key="k"
+            "score", timeout=5, priority=3, run_at=when, workspace="w", idempotency_key="k"
         )
         self.assertEqual(
             self.host.asked,
@@ -119,7 +126,7 @@ class Calls(HostTest):
                         "params": {},
                         "timeout": 5,
                         "priority": 3,
-                        "run_at": 7,
+                        "run_at": 1767225600000,
                         "workspace": "w",
                         "idempotency_key": "k",
                     },
@@ -130,9 +137,9 @@ class Calls(HostTest):
         self.assertEqual(self.host.headers[0]["content-type"], "application/json")
 
     def test_many_go_in_one_request_and_come_back_in_order(self) -> None:
-        self.answer({"jobs": [{**JOB, "job_id": "1"}, {**JOB, "job_id": "2"}]})
+        self.answer({"jobs": [{"job_id": "1", "created": True}, {"job_id": "2", "created": False}]})
         jobs = self.client.submit_many([Submission("score", {"a": n}) for n in range(2)])
-        self.assertEqual([job.job_id for job in jobs], ["1", "2"])
+        self.assertEqual(jobs, [Submitted("1", True), Submitted("2", False)])
         ((method, path, body),) = self.host.asked
         self.assertEqual((method, path), ("POST", "/api/3.0/jobs/bulk"))
         self.assertEqual([job["params"] for job in body["jobs"]], [{"a": 0}, {"a": 1}])
@@ -173,27 +180,45 @@ class Calls(HostTest):
             self.client.search(statuses=["CANCELLED"])
         self.assertEqual(self.host.asked, [])
 
-    def test_logs_are_read_piece_by_piece_to_their_end(self) -> None:
-        def chunk(offset: int, text: str, end: bool = False) -> dict[str, Any]:
-            return {"offset": offset, "text": text, "next_offset": offset + len(text), "end": end}
+    def test_a_time_without_a_zone_is_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "has no time zone"):
+            self.client.submit("score", run_at=datetime(2026, 1, 1))
+        self.assertEqual(self.host.asked, [])
 
-        pieces = [chunk(0, "one "), chunk(4, "two "), chunk(8, "")]
-        self.answer(*pieces)
-        read = "".join(piece.text for piece in self.client.logs("0198"))
-        self.assertEqual(read, "one two ")
-        self.assertEqual(self.host.asked[-1][1], "/api/3.0/jobs/0198/logs?offset=8")
-        self.answer(*pieces, chunk(8, "three", end=True))
-        read = "".join(piece.text for piece in self.client.logs("0198", follow=True))
-        self.assertEqual(read, "one two three")
+    def test_logs_are_read_piece_by_piece_until_there_is_nothing_more(self) -> None:
+        self.host.extra = {"x-log-next-offset": "4", "x-log-end": "false"}
+        self.answer(b"one ", b"")
+        self.assertEqual(list(self.client.logs("0198")), ["one "])
+        self.assertEqual(
+            [asked[1] for asked in self.host.asked],
+            ["/api/3.0/jobs/0198/logs?offset=0", "/api/3.0/jobs/0198/logs?offset=4"],
+        )
+        self.host.extra["x-log-end"] = "true"
+        self.answer(b"all there is")
+        self.assertEqual(list(self.client.logs("0198")), ["all there is"])
+
+    def test_logs_are_followed_in_one_request(self) -> None:
+        text = "é" * 100_000
+        self.answer(text.encode())
+        self.assertEqual("".join(self.client.logs("0198", follow=True)), text)
+        self.assertEqual(self.host.asked[0][1], "/api/3.0/jobs/0198/logs?follow=true")
+
+    def test_an_answer_that_breaks_off_is_no_answer(self) -> None:
+        self.host.extra = {"Transfer-Encoding": "chunked"}
+        self.answer(b"ff\r\nhal")
+        with self.assertRaisesRegex(Unreachable, "no answer from"):
+            self.client.get("0198")
 
     def test_a_refusal_carries_the_hosts_code_and_message(self) -> None:
-        refusal = {"error": {"code": "UNKNOWN_JOB_TYPE", "message": "no job type is called `x`"}}
+        reason = "no job type is called `x`"
+        refusal = {"error": {"code": "unknown_job_type", "message": reason, "field": "job_name"}}
         self.host.answers.append((404, refusal))
         with self.assertRaises(ApiError) as caught:
             self.client.submit("x")
         error = caught.exception
-        self.assertEqual((error.status, error.code), (404, "UNKNOWN_JOB_TYPE"))
-        self.assertEqual(error.message, "no job type is called `x`")
+        self.assertEqual((error.status, error.code), (404, "unknown_job_type"))
+        self.assertEqual((error.message, error.field), (reason, "job_name"))
+        self.assertEqual(str(error), f"job_name: {reason} (unknown_job_type, HTTP 404)")
 
     def test_an_answer_of_something_else_is_recognised(self) -> None:
         self.host.answers += [(502, b"<html>bad gateway</html>"), (200, b"<html>hello</html>")]
@@ -203,6 +228,7 @@ class Calls(HostTest):
             self.client.get("0198")
 
     def test_a_redirect_does_not_take_the_token_along(self) -> None:
+        self.host.extra["Location"] = "/elsewhere"
         self.host.answers.append((302, b""))
         with self.assertRaises(ApiError):
             self.client.get("0198")
