@@ -56,7 +56,8 @@ pub type Answer = RResult<RString, PluginError>;
 /// One configured executor. Any thread, concurrently; neither method nor `Drop` ever unwinds.
 #[sabi_trait]
 pub trait Executor: Send + Sync {
-    /// Answers a question at once, from memory, on the caller's thread.
+    /// Answers a question on the caller's thread, which must be one that can be lost: an author's
+    /// code may block. For the verbs that say so in [`crate::wire::Verb`].
     fn ask(&self, verb: RStr<'_>, payload: RString) -> Answer;
 
     /// Does something. Polling the future only looks at a channel; dropping it aborts the work of

@@ -29,6 +29,7 @@ pub trait HostedExecutor: fmt::Debug + Send + Sync {
     fn facts(&self) -> &Facts;
 
     /// Where the work of a job submitted now would be; nothing where it is the host's own place.
+    /// At most [`deadline::LOCALITY`].
     fn locality(&self) -> Answer<'_, Option<String>>;
 
     /// Whether such a job can ever run here. At most [`deadline::VALIDATE`].
@@ -71,12 +72,14 @@ pub mod deadline {
 
     /// `describe` and loading.
     pub const LOAD: Duration = Duration::from_secs(10);
-    /// `open`.
+    /// `open` and `facts`.
     pub const OPEN: Duration = Duration::from_secs(10);
     /// `check_requirements`.
     pub const CHECK_REQUIREMENTS: Duration = Duration::from_secs(30);
     /// `start`.
     pub const START: Duration = Duration::from_secs(60);
+    /// `locality`.
+    pub const LOCALITY: Duration = Duration::from_secs(5);
     /// `validate_job`.
     pub const VALIDATE: Duration = Duration::from_secs(5);
     /// `recover`.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn, ready},
+    future::{Future, poll_fn},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -10,15 +10,34 @@ use std::{
 };
 
 use longshore_plugin_api::{
-    Error, ErrorKind,
-    abi::{Answer, ExecutorBox, abi_stable::std_types::RString},
+    Error, ErrorKind, Facts,
+    abi::{Answer, ExecutorBox, HostApiBox, PluginRootRef, abi_stable::std_types::RString},
     wire::Verb,
 };
 
 use super::transport::Transport;
 
 pub(super) struct InProcess {
-    pub(super) executor: ExecutorBox,
+    executor: ExecutorBox,
+}
+
+impl InProcess {
+    /// Makes an executor and asks what it is. Blocks for as long as the plugin does.
+    pub(super) fn open(
+        root: PluginRootRef,
+        host: HostApiBox,
+        request: String,
+    ) -> Result<(Self, Facts), Error> {
+        let executor = root.open()(host, request.into())
+            .into_result()
+            .map_err(Error::from)?;
+        let facts = into_result(executor.ask(Verb::Facts.name().into(), "null".into()))?;
+        let facts = serde_json::from_str(facts.as_ref()).map_err(|e| {
+            let message = format!("the plugin does not say what it is: {e}");
+            Error::new(ErrorKind::Protocol, message)
+        })?;
+        Ok((Self { executor }, facts))
+    }
 }
 
 pub(super) struct Text(RString);
@@ -31,12 +50,6 @@ impl AsRef<str> for Text {
 
 impl Transport for InProcess {
     type Text = Text;
-
-    fn ask(&self, verb: Verb, payload: String) -> impl Future<Output = Result<Text, Error>> + Send {
-        ready(into_result(
-            self.executor.ask(verb.name().into(), payload.into()),
-        ))
-    }
 
     async fn call(&self, verb: Verb, payload: String) -> Result<Text, Error> {
         let mut call = pin!(self.executor.call(verb.name().into(), payload.into()));

@@ -124,3 +124,26 @@ fn parse_glibc(version: &[u8]) -> Option<(u32, u32)> {
     let minor = minor.split('.').next()?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use super::*;
+
+    #[test]
+    fn no_header_makes_the_readers_panic() {
+        let whole = fs::read(env::current_exe().expect("this runs")).expect("it is readable");
+        let mut bytes = whole.clone();
+        let headers = whole.len().min(2048);
+        for at in 4..headers {
+            for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let was = std::mem::replace(&mut bytes[at], value);
+                let _ = preflight::check(&bytes);
+                let _ = linking(&bytes);
+                bytes[at] = was;
+            }
+        }
+        assert!(linking(&whole).is_ok_and(|linking| !linking.needed.is_empty()));
+    }
+}

@@ -46,9 +46,10 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     };
     let header = Header::parse(bytes).map_err(|_| truncated(size_of::<Header>() as u64))?;
     check_kind(header)?;
-    let phnum = u64::from(header.e_phnum.get(ENDIAN));
-    let table_end =
-        header.e_phoff.get(ENDIAN) + phnum * size_of::<elf::ProgramHeader64<LittleEndian>>() as u64;
+    let segment_size = size_of::<elf::ProgramHeader64<LittleEndian>>() as u64;
+    let table = u64::from(header.e_phnum.get(ENDIAN)) * segment_size;
+    // The file says these numbers, so nothing is sure of them.
+    let table_end = header.e_phoff.get(ENDIAN).saturating_add(table);
     let segments = header
         .program_headers(ENDIAN, bytes)
         .map_err(|_| truncated(table_end))?;

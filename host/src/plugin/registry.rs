@@ -10,11 +10,7 @@ use std::{
     time::Duration,
 };
 
-use longshore_plugin_api::{
-    Error, ErrorKind,
-    abi::{ExecutorBox, abi_stable::std_types::RString},
-    wire::Open,
-};
+use longshore_plugin_api::{Error, ErrorKind, wire::Open};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{OnceCell, oneshot};
@@ -258,32 +254,27 @@ impl Registry {
         }
         .into_ffi();
         let root = loaded.root;
-        let opened: Result<ExecutorBox, Error> = on_own_thread(deadline::OPEN, move || {
-            root.open()(callback, RString::from(request))
-                .into_result()
-                .map_err(Error::from)
-        })
-        .await
-        .map_err(|why| problem(Code::Hung, format!("`open` {why}")))?;
-        let opened = opened.map_err(|e| {
-            let code = if e.kind == ErrorKind::InvalidConfig {
-                Code::Config
-            } else {
-                Code::OpenExecutor
-            };
-            problem(code, located(&e))
+        let opening = move || InProcess::open(root, callback, request);
+        let opened = on_own_thread(deadline::OPEN, opening).await;
+        let opened = opened.map_err(|why| problem(Code::Hung, format!("`open` {why}")))?;
+        let (transport, facts) = opened.map_err(|e| {
+            let config = e.kind == ErrorKind::InvalidConfig;
+            problem(
+                if config {
+                    Code::Config
+                } else {
+                    Code::OpenExecutor
+                },
+                located(&e),
+            )
         })?;
-
-        let options_schema = loaded.description.options_schema;
-        let transport = InProcess { executor: opened };
-        let hosted = Verbs::open(
-            executor.to_owned(),
-            name.to_owned(),
-            options_schema,
+        let hosted = Verbs {
+            name: executor.to_owned(),
+            plugin: name.to_owned(),
+            facts,
+            options_schema: loaded.description.options_schema,
             transport,
-        )
-        .await
-        .map_err(|e| problem(Code::OpenExecutor, located(&e)))?;
+        };
         let step = |code: Code| {
             move |e: Error| {
                 problem(

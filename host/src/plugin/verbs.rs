@@ -24,27 +24,6 @@ pub(super) struct Verbs<T> {
 }
 
 impl<T: Transport> Verbs<T> {
-    pub(super) async fn open(
-        name: String,
-        plugin: String,
-        options_schema: Option<serde_json::Value>,
-        transport: T,
-    ) -> Result<Self, Error> {
-        let facts = Facts::default();
-        let mut verbs = Self {
-            name,
-            plugin,
-            facts,
-            options_schema,
-            transport,
-        };
-        verbs.facts = verbs.read(
-            Verb::Facts,
-            verbs.transport.ask(Verb::Facts, write(&())?).await?,
-        )?;
-        Ok(verbs)
-    }
-
     async fn call<A: DeserializeOwned>(
         &self,
         verb: Verb,
@@ -99,12 +78,8 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
     }
 
     fn locality(&self) -> Answer<'_, Option<String>> {
-        Box::pin(async {
-            self.read(
-                Verb::Locality,
-                self.transport.ask(Verb::Locality, write(&())?).await?,
-            )
-        })
+        let verb = Verb::Locality;
+        Box::pin(self.within(deadline::LOCALITY, verb, self.call(verb, &())))
     }
 
     fn validate_job<'a>(&'a self, job: &'a JobShape) -> Answer<'a, ()> {
