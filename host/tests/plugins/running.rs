@@ -313,7 +313,8 @@ async fn what_a_plugin_logs_stands_in_the_hosts_log_with_its_name() {
         .finish();
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
     let registry = place.discover();
-    let opened = registry.open("logging", "noop", &json!({}), Arc::new(()));
+    let config = json!({});
+    let opened = registry.open("logging", "noop", &config, Arc::new(()));
     opened.await.expect("it is good");
     let text = log
         .0
