@@ -88,7 +88,7 @@ fn open() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
 }
 
-/// The OpenAPI document; paths are relative to either of [`PREFIXES`].
+/// The `OpenAPI` document; paths are relative to either of [`PREFIXES`].
 #[must_use]
 pub fn document() -> OpenApi {
     openapi::complete(guarded().merge(open()).into_openapi())
@@ -120,9 +120,19 @@ pub fn router(host: Arc<Host>, listen: SocketAddr, closing: watch::Receiver<bool
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {
-    ApiError::new(Code::NoSuchPath, format!("there is nothing at `{}`; GET {}/openapi.json says what there is", uri.path(), PREFIXES[0]))
+    ApiError::new(
+        Code::NoSuchPath,
+        format!(
+            "there is nothing at `{}`; GET {}/openapi.json says what there is",
+            uri.path(),
+            PREFIXES[0]
+        ),
+    )
 }
 
 async fn no_such_method(uri: Uri) -> ApiError {
-    ApiError::new(Code::MethodNotAllowed, format!("`{}` has other methods; see `Allow`", uri.path()))
+    ApiError::new(
+        Code::MethodNotAllowed,
+        format!("`{}` has other methods; see `Allow`", uri.path()),
+    )
 }

@@ -42,10 +42,13 @@ impl<T: Accepted> FromRequest<Arc<Api>> for Json<T> {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         let headers = request.headers();
         // A form cannot say this type, so a page cannot send one past the browser's own check.
-        let json = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            let kind = value.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/json")
-        });
+        let json = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                let kind = value.split(';').next().unwrap_or_default().trim();
+                kind.eq_ignore_ascii_case("application/json")
+            });
         if !json {
             let message = "send the body as `Content-Type: application/json`";
             return Err(ApiError::new(Code::UnsupportedMediaType, message));
@@ -82,13 +85,20 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         if error.classify() == Category::Data {
             // The place in the text says nothing to a program that wrote it on one line.
             let message = error.to_string();
-            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-            ApiError::new(Code::InvalidField, message).at(if path == "." { String::new() } else { path })
+            let message =
+                message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+            ApiError::new(Code::InvalidField, message).at(if path == "." {
+                String::new()
+            } else {
+                path
+            })
         } else {
             ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}"))
         }
     })?;
-    json.end().map_err(|error| ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    json.end().map_err(|error| {
+        ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}"))
+    })?;
     Ok(parsed)
 }
 

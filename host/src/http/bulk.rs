@@ -11,12 +11,7 @@ use super::{
     body::{Accepted, Json, limit_of},
     error::{ApiError, Code},
 };
-use crate::{
-    config::Limits,
-    store::Submitted,
-    submission::Submission,
-    tokens::Caller,
-};
+use crate::{config::Limits, store::Submitted, submission::Submission, tokens::Caller};
 
 /// So many jobs in one call: what one transaction can hold without keeping others waiting.
 pub(super) const MOST: usize = 10_000;

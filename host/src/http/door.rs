@@ -38,7 +38,11 @@ impl Door {
         let own = origin.map(|(scheme, authority)| format!("{scheme}://{authority}"));
         Self {
             listen: listen.ip(),
-            hosts: authority.map(str::to_owned).into_iter().chain(server.allowed_hosts.clone()).collect(),
+            hosts: authority
+                .map(str::to_owned)
+                .into_iter()
+                .chain(server.allowed_hosts.clone())
+                .collect(),
             origins: own.into_iter().chain(server.allowed_origins.clone()).collect(),
         }
     }
@@ -51,15 +55,16 @@ impl Door {
             return false;
         }
         let name = authority.host();
-        let listed = |known: &String| {
-            known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name)
-        };
+        let listed =
+            |known: &String| known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name);
         if self.hosts.iter().any(listed) || name.eq_ignore_ascii_case("localhost") {
             return true;
         }
         match name.trim_matches(['[', ']']).parse::<IpAddr>() {
             // An address cannot be rebound, only a name can.
-            Ok(address) => address.is_loopback() || address == self.listen || self.listen.is_unspecified(),
+            Ok(address) => {
+                address.is_loopback() || address == self.listen || self.listen.is_unspecified()
+            }
             Err(_) => false,
         }
     }
@@ -71,7 +76,8 @@ impl Door {
     /// The origin of the page that asks, if one does and may.
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<HeaderValue>, ApiError> {
         let mut hosts = headers.get_all(header::HOST).iter();
-        let host = hosts.next().and_then(|host| host.to_str().ok()).filter(|_| hosts.next().is_none());
+        let host =
+            hosts.next().and_then(|host| host.to_str().ok()).filter(|_| hosts.next().is_none());
         let named = uri.authority().is_none_or(|authority| self.answers_to(authority.as_str()));
         if !named || !host.is_some_and(|host| self.answers_to(host)) {
             let message = format!(
@@ -85,7 +91,8 @@ impl Door {
         if self.trusts(text) {
             return Ok(Some(origin.clone()));
         }
-        let message = format!("pages of `{text}` may not call this host; see `server.allowed_origins`");
+        let message =
+            format!("pages of `{text}` may not call this host; see `server.allowed_origins`");
         Err(ApiError::new(Code::ForbiddenOrigin, message))
     }
 }
@@ -100,14 +107,14 @@ pub(super) async fn check(State(api): State<Arc<Api>>, request: Request, next: N
     // A browser asks first, and without a token.
     let asks_first = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if asks_first {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        next.run(request).await
-    };
+    let mut response =
+        if asks_first { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
     if asks_first {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, PATCH"),
+        );
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("authorization, content-type"),
@@ -135,15 +142,30 @@ mod tests {
     fn a_host_answers_to_its_own_names_and_to_no_other() {
         let local = door("127.0.0.1", &["jobs.example.org", "queue.example.org:8443"]);
         for host in [
-            "localhost", "LocalHost:7878", "127.0.0.1:7878", "[::1]:9", "127.8.8.8", "jobs.example.org",
-            "JOBS.example.org:443", "queue.example.org:8443",
+            "localhost",
+            "LocalHost:7878",
+            "127.0.0.1:7878",
+            "[::1]:9",
+            "127.8.8.8",
+            "jobs.example.org",
+            "JOBS.example.org:443",
+            "queue.example.org:8443",
         ] {
             assert!(local.answers_to(host), "{host}");
         }
         for host in [
-            "", "evil.example", "localhost.evil.example", "evil.example:7878", "queue.example.org",
-            "queue.example.org:1", "10.0.0.1", "localhost@evil.example", "a@localhost", "localhost, evil.example",
-            "[::1", "localhost/..",
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "evil.example:7878",
+            "queue.example.org",
+            "queue.example.org:1",
+            "10.0.0.1",
+            "localhost@evil.example",
+            "a@localhost",
+            "localhost, evil.example",
+            "[::1",
+            "localhost/..",
         ] {
             assert!(!local.answers_to(host), "{host}");
         }
@@ -154,14 +176,23 @@ mod tests {
         let wide = door("0.0.0.0", &[]);
         assert!(wide.answers_to("10.1.2.3:7878") && wide.answers_to("[fe80::1]"));
         assert!(!wide.answers_to("rebound.example:7878"));
-        assert!(door("10.1.2.3", &[]).answers_to("10.1.2.3") && !door("10.1.2.3", &[]).answers_to("10.1.2.4"));
+        assert!(
+            door("10.1.2.3", &[]).answers_to("10.1.2.3")
+                && !door("10.1.2.3", &[]).answers_to("10.1.2.4")
+        );
     }
 
     #[test]
     fn an_origin_is_trusted_as_a_whole() {
         let door = door("127.0.0.1", &[]);
         assert!(door.trusts("https://jobs.example.org"));
-        for origin in ["null", "http://jobs.example.org", "https://jobs.example.org:444", "https://jobs.example.org.evil", ""] {
+        for origin in [
+            "null",
+            "http://jobs.example.org",
+            "https://jobs.example.org:444",
+            "https://jobs.example.org.evil",
+            "",
+        ] {
             assert!(!door.trusts(origin), "{origin}");
         }
     }

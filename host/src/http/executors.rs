@@ -83,9 +83,11 @@ pub(super) struct Setting {
 pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> axum::Json<Executors> {
     let plugins = api.host.registry.list();
     let executors = api.host.config.executors.iter();
-    let executors = executors.map(|(name, config)| executor(&api, &plugins, name, &config.plugin)).collect();
+    let executors =
+        executors.map(|(name, config)| executor(&api, &plugins, name, &config.plugin)).collect();
     let effective = api.host.config.effective();
-    let types = api.host.config.job_types.values().filter(|job_type| may_see(&caller, &job_type.name));
+    let types =
+        api.host.config.job_types.values().filter(|job_type| may_see(&caller, &job_type.name));
     let job_types = types
         .map(|job_type| JobType {
             name: job_type.name.clone(),
@@ -101,12 +103,14 @@ fn executor(api: &Api, plugins: &[registry::Entry], name: &str, plugin: &str) ->
     let entry = plugins.iter().find(|entry| entry.name.as_deref() == Some(plugin));
     let refused = || {
         let executor = entry?.executors.iter().find(|executor| executor.name == name);
-        let problem = executor.and_then(|executor| executor.problem.as_ref()).or(entry?.problem.as_ref());
+        let problem =
+            executor.and_then(|executor| executor.problem.as_ref()).or(entry?.problem.as_ref());
         problem.map(|problem| problem.message.clone())
     };
     let trouble = match open {
         Some(open) => open.trouble(),
-        None => refused().or_else(|| Some(format!("plugin `{plugin}` could not be opened; see the host's log"))),
+        None => refused()
+            .or_else(|| Some(format!("plugin `{plugin}` could not be opened; see the host's log"))),
     };
     Executor {
         name: name.to_owned(),

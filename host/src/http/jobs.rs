@@ -36,7 +36,10 @@ impl Accepted for Submission {
 // 200, not 201: MLflow's clients take every other status for a failure.
 #[utoipa::path(
     post, path = "/jobs/", tag = "jobs", operation_id = "submit_job", request_body = Submission,
-    responses((status = 200, description = "The job.", body = Shown)),
+    responses(
+        (status = 200, description = "The job.", body = Shown),
+        (status = 202, description = "`accepted_unread`: the job is stored, but cannot be shown now.", body = super::error::ErrorBody),
+    ),
 )]
 pub(super) async fn submit(
     State(api): State<Arc<Api>>,
@@ -46,11 +49,15 @@ pub(super) async fn submit(
     let submitted = api.host.submit(&caller, vec![submission]).await;
     let submitted = submitted.map_err(|rejection| ApiError::refused(rejection, false))?;
     let id = submitted.first().ok_or_else(ApiError::internal)?.id();
-    // It is stored: whatever happens from here on must not look like a refusal.
+    // It is stored: whatever happens from here on must not look like a refusal, or like something
+    // that a client repeats by itself (as MLflow's do after every 5xx).
     match api.host.store.job_get(id).await {
         Ok(Some(job)) => Ok(axum::Json(job.into())),
-        _ => Err(ApiError::new(Code::AcceptedUnread, format!("job {id} is stored, but cannot be read back now; do not submit it again"))
-            .about(id, None)),
+        _ => Err(ApiError::new(
+            Code::AcceptedUnread,
+            format!("job {id} is stored, but cannot be read back now; do not submit it again"),
+        )
+        .about(id, None)),
     }
 }
 
@@ -85,8 +92,11 @@ pub(super) async fn cancel(
 ) -> Result<axum::Json<Shown>, ApiError> {
     let job = visible(&api, &caller, &id).await?;
     let reason = CancelReason::Requested { by: caller.name.clone() };
+    let worker = Arc::clone(&api.host.worker);
+    // On its own: a client that goes away now must not cut it off between the row and the attempt.
+    let canceled = tokio::spawn(async move { worker.cancel(job.id, &reason).await });
     // Nothing written means that it had ended, perhaps since it was read: either way the row knows.
-    let _ = api.host.worker.cancel(job.id, &reason).await?;
+    let _ = canceled.await.map_err(|_| ApiError::internal())??;
     let job = visible(&api, &caller, &id).await?;
     if job.state == JobState::Canceled {
         return Ok(axum::Json(job.into()));
@@ -117,12 +127,33 @@ pub(super) async fn result(
         return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
     }
     let error = if state.is_terminal() {
-        let why = job.error_message.or(job.cancel_reason).unwrap_or_default();
-        ApiError::new(Code::NoResult, format!("job {id} has ended as {state} without a result: {why}"))
+        let why = job.error_message.or_else(|| job.cancel_reason.as_deref().map(canceled));
+        let why = why.unwrap_or_else(|| "nothing says why".to_owned());
+        ApiError::new(
+            Code::NoResult,
+            format!("job {id} has ended as {state} without a result: {why}"),
+        )
     } else {
         ApiError::new(Code::NotFinished, format!("job {id} has not ended: {state}"))
     };
     Err(error.about(id, Some(state)))
+}
+
+/// A stored reason, for people.
+fn canceled(reason: &str) -> String {
+    match serde_json::from_str(reason) {
+        Ok(CancelReason::Requested { by }) => format!("`{by}` canceled it"),
+        Ok(CancelReason::ExclusiveConflict { holder: Some(holder) }) => {
+            format!("job {holder} was running with the same exclusive parameters")
+        }
+        Ok(CancelReason::ExclusiveConflict { holder: None }) => {
+            "another job was running with the same exclusive parameters".to_owned()
+        }
+        Ok(CancelReason::StoppedByExecutor { message }) => {
+            format!("its executor stopped it: {message}")
+        }
+        Err(_) => reason.to_owned(),
+    }
 }
 
 /// The job of that id, if the caller may see it. What is no id is no job.

@@ -2,6 +2,8 @@
 //! end of it afterwards.
 
 mod follow;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -62,7 +64,10 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let job = visible(&api, &caller, &id).await?;
     let text = (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned());
-    let source = Source { store: api.host.store.clone(), executors: Arc::clone(api.host.worker.executors()) };
+    let source = Source {
+        store: api.host.store.clone(),
+        executors: Arc::clone(api.host.worker.executors()),
+    };
     if follow {
         let follow = Follow::new(source, &job, offset, api.closing.clone());
         return Ok(([text], Body::from_stream(follow.stream())).into_response());
@@ -76,7 +81,8 @@ pub(super) async fn get(
             ApiError::new(Code::ExecutorUnavailable, message).about(job.id, Some(job.state))
         })?
     };
-    let headers = [text, (NEXT_OFFSET, chunk.next_offset.to_string()), (END, chunk.end.to_string())];
+    let headers =
+        [text, (NEXT_OFFSET, chunk.next_offset.to_string()), (END, chunk.end.to_string())];
     Ok((headers, chunk.text).into_response())
 }
 
@@ -91,7 +97,9 @@ impl Source {
     /// Output of the attempt that runs now, or nothing where there is none or it cannot be shown.
     async fn live(&self, job: &Job, offset: u64) -> Result<LogChunk, api::Error> {
         let nothing = LogChunk { offset, next_offset: offset, ..LogChunk::default() };
-        let (Some(tag), Some(open)) = (job.tag, self.executors.get(&job.executor)) else { return Ok(nothing) };
+        let (Some(tag), Some(open)) = (job.tag, self.executors.get(&job.executor)) else {
+            return Ok(nothing);
+        };
         let attempt = api::Attempt {
             job_id: job.id.to_string(),
             attempt_tag: format!("{tag:x}"),
@@ -99,7 +107,9 @@ impl Source {
         };
         match open.executor.logs(&attempt, offset).await {
             // Not begun, or ended and forgotten: the row will say which.
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Unsupported) => Ok(nothing),
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Unsupported) => {
+                Ok(nothing)
+            }
             // The attempt's end is not yet the job's.
             answer => answer.map(|chunk| LogChunk { end: false, ..chunk }),
         }

@@ -21,7 +21,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The log gets the route, not the path, and neither query, headers nor body.
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().simple().to_string();
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("http", request = id, method = %request.method(), route);
     let begun = Moment::now();
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
@@ -39,4 +40,27 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         headers.insert(REQUEST_ID, id);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn broken() -> String {
+        panic!("the secret of the house")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_tells_nothing_but_where_to_look() {
+        let router = Router::new().route("/", get(broken)).layer(middleware::from_fn(observe));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body = String::from_utf8(body.into()).unwrap();
+        assert!(body.contains("\"internal\"") && !body.contains("secret"), "{body}");
+    }
 }

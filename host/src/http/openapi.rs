@@ -1,7 +1,8 @@
 //! The document of this API, made of the handlers' own annotations.
 
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement, ServerBuilder,
+    ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement,
+    ServerBuilder,
     path::Operation,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };

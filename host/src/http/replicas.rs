@@ -61,7 +61,8 @@ pub(super) async fn list(
         }),
         started_at: millis(replica.started_at),
         seen_at: millis(replica.seen_at),
-        seen_ago: std::time::Duration::from_micros(replica.seen_ago_us.max(0).unsigned_abs()).as_secs_f64(),
+        seen_ago: std::time::Duration::from_micros(replica.seen_ago_us.max(0).unsigned_abs())
+            .as_secs_f64(),
     };
     let replicas = api.host.store.replica_list().await?;
     Ok(axum::Json(Replicas { replicas: replicas.into_iter().map(shown).collect() }))

@@ -23,8 +23,8 @@ const USUAL: u32 = 100;
 const MOST: u32 = 1000;
 /// A page ends early when its jobs hold so many bytes: a thousand jobs may hold 16 GiB.
 const ENOUGH: usize = 32 << 20;
-/// So many jobs are read at a time.
-const AT_ONCE: u32 = 50;
+/// So many jobs are read before that is looked at.
+const AT_ONCE: u32 = 10;
 
 /// What to look for; an absent field is any.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -91,13 +91,14 @@ pub(super) async fn search(
 }
 
 fn filter(search: Search, caller: &Caller) -> Result<Filter, ApiError> {
-    let states = search.statuses.unwrap_or_default().into_iter().enumerate().map(|(index, word)| {
-        JobState::from_word(&word).ok_or_else(|| {
-            let known = JobState::ALL.map(JobState::as_str).join(", ");
-            ApiError::new(Code::InvalidField, format!("expected one of {known}, got `{word}`"))
-                .at(format!("statuses[{index}]"))
-        })
-    });
+    let states =
+        search.statuses.unwrap_or_default().into_iter().enumerate().map(|(index, word)| {
+            JobState::from_word(&word).ok_or_else(|| {
+                let known = JobState::ALL.map(JobState::as_str).join(", ");
+                ApiError::new(Code::InvalidField, format!("expected one of {known}, got `{word}`"))
+                    .at(format!("statuses[{index}]"))
+            })
+        });
     let before = search.page_token.map(|token| {
         token.parse::<JobId>().map_err(|_| {
             let message = "expected the `next_page_token` of another page";

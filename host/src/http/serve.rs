@@ -1,14 +1,7 @@
 //! Connections: taken one after the other, each served beside the others, all of them ended when the
 //! host stops.
 
-use std::{
-    fs::File,
-    future::Future,
-    io,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -44,7 +37,11 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 ///
 /// The certificate or its key cannot be used, or the listener is none. What goes wrong with one
 /// connection ends that connection only.
-pub async fn serve(host: Arc<Host>, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve(
+    host: Arc<Host>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let tls = host.config.server.tls.as_ref().map(acceptor).transpose()?;
     let (close, closing) = watch::channel(false);
     let router = super::router(host, listener.local_addr()?, closing.clone());
@@ -122,10 +119,11 @@ fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
     let chain = CertificateDer::pem_reader_iter(io::BufReader::new(
         File::open(&tls.cert).map_err(|error| wrong("cert", &tls.cert, error.to_string()))?,
     ));
-    let chain: Vec<_> =
-        chain.collect::<Result<_, _>>().map_err(|error| wrong("cert", &tls.cert, error.to_string()))?;
-    let key =
-        PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| wrong("key", &tls.key, error.to_string()))?;
+    let chain: Vec<_> = chain
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong("cert", &tls.cert, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key)
+        .map_err(|error| wrong("key", &tls.key, error.to_string()))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))

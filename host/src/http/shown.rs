@@ -98,9 +98,15 @@ impl From<Job> for Shown {
 }
 
 /// Stored JSON as it is. What is not JSON is shown as null: one bad row does not break a listing.
-pub(super) fn json(job: JobId, column: &'static str, text: Option<String>) -> Option<Box<RawValue>> {
+pub(super) fn json(
+    job: JobId,
+    column: &'static str,
+    text: Option<String>,
+) -> Option<Box<RawValue>> {
     let parsed = RawValue::from_string(text?);
-    parsed.inspect_err(|error| tracing::error!(%job, column, %error, "stored JSON cannot be read")).ok()
+    parsed
+        .inspect_err(|error| tracing::error!(%job, column, %error, "stored JSON cannot be read"))
+        .ok()
 }
 
 /// Milliseconds of microseconds.

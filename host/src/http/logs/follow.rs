@@ -29,7 +29,12 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    pub(super) fn new(source: Source, job: &Job, offset: u64, closing: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        source: Source,
+        job: &Job,
+        offset: u64,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
         Self { source, id: job.id, closing, tag: job.tag, offset, last: String::new(), done: false }
     }
 
@@ -57,7 +62,9 @@ impl Follow {
                     }
                     // Retention has removed it.
                     Ok(None) => return None,
-                    Err(error) => tracing::warn!(job = %self.id, %error, "cannot see whether it has ended"),
+                    Err(error) => {
+                        tracing::warn!(job = %self.id, %error, "cannot see whether it has ended")
+                    }
                 }
             }
             if let Some(job) = &row {
@@ -68,7 +75,9 @@ impl Follow {
                         return Some(chunk.text);
                     }
                     Ok(_) => {}
-                    Err(error) => tracing::debug!(job = %self.id, %error, "no output from the executor"),
+                    Err(error) => {
+                        tracing::debug!(job = %self.id, %error, "no output from the executor")
+                    }
                 }
             }
             silent += 1;

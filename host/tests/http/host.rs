@@ -1,0 +1,90 @@
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::{
+    agreed,
+    site::{ALICE, BOB, Site},
+};
+
+#[tokio::test]
+async fn executors_and_job_types_are_shown_with_where_they_come_from() {
+    let site = Site::new().await;
+    agreed("executors", &site.get(ALICE, "/executors").await.ok());
+}
+
+#[tokio::test]
+async fn a_submitter_sees_the_types_that_it_may_submit() {
+    let site = Site::new().await;
+    let shown = site.get(BOB, "/executors").await.ok();
+    let names: Vec<_> =
+        shown["job_types"].as_array().unwrap().iter().map(|job_type| &job_type["name"]).collect();
+    assert_eq!(names, ["train"]);
+}
+
+#[tokio::test]
+async fn a_type_whose_name_is_a_path_keeps_its_settings() {
+    let site = Site::with("[jobs.\"a.b/c\"]\ncommand = [\"x\"]\nexecutor = \"here\"\n").await;
+    let shown = site.get(ALICE, "/executors").await.ok();
+    assert_eq!(shown["job_types"][0]["name"], "a.b/c");
+    assert_eq!(shown["job_types"][0]["settings"]["executor"]["value"], "here");
+}
+
+#[tokio::test]
+async fn replicas_are_those_that_have_announced_themselves() {
+    let site = Site::new().await;
+    assert_eq!(site.get(ALICE, "/replicas").await.ok(), json!({ "replicas": [] }));
+    site.host.start().await.unwrap();
+    agreed("replicas", &site.get(ALICE, "/replicas").await.ok());
+    site.host.shutdown(std::time::Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn server_info_tells_what_is_possible() {
+    let site = Site::new().await;
+    agreed("server info", &site.get(ALICE, "/server-info").await.ok());
+}
+
+#[tokio::test]
+async fn the_last_recovery_pass_is_shown() {
+    let site = Site::new().await;
+    assert_eq!(site.get(&site.admin, "/recovery").await.ok(), json!({ "last_pass": null }));
+    site.host.recovery.run_once().await.unwrap();
+    agreed("recovery", &site.get(&site.admin, "/recovery").await.ok());
+}
+
+#[tokio::test]
+async fn refused_plugins_are_listed() {
+    let site = Site::new().await;
+    let plugins = site.directory.path().join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    std::fs::write(plugins.join("text.so"), "not a plugin").unwrap();
+    let listed = site.get(&site.admin, "/plugins").await.ok();
+    assert_eq!(
+        listed["plugins"][0]["problem"]["code"], "E_DIRECTORY",
+        "found out when the host started"
+    );
+}
+
+#[tokio::test]
+async fn metrics_count_the_unfinished_jobs() {
+    let site = Site::new().await;
+    site.one_of_each(ALICE).await;
+    let answer = site.get(ALICE, "/metrics").await;
+    assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let lines: Vec<_> =
+        answer.text().lines().filter(|line| !line.contains("uptime_seconds ")).collect();
+    agreed("metrics", &json!(lines));
+}
+
+#[tokio::test]
+async fn a_host_is_ready_until_it_is_asked_to_stop() {
+    let site = Site::new().await;
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(site.get("", path).await.ok(), json!({ "ok": true, "problems": [] }));
+    }
+    site.host.shutdown(std::time::Duration::ZERO).await;
+    let ready = site.get("", "/health/ready").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready.json(), json!({ "ok": false, "problems": ["draining", "storage"] }));
+    assert_eq!(site.get("", "/health/live").await.status, StatusCode::OK, "it still lives");
+}
