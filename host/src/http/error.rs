@@ -307,6 +307,24 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_refuses_the_call_and_a_wrong_submission_is_named() {
+        let rejection = |field: &str, code, kind| Rejection {
+            index: 3,
+            field: field.to_owned(),
+            code,
+            message: String::new(),
+            kind,
+        };
+        let full = || rejection("", "storage_full", RejectionKind::Full);
+        for error in [ApiError::refused(full(), true), ApiError::refused(full(), false)] {
+            assert_eq!((error.code.status().as_u16(), error.field), (507, None));
+        }
+        let late = || rejection("timeout", "invalid_timeout", RejectionKind::Invalid);
+        assert_eq!(ApiError::refused(late(), true).field.as_deref(), Some("jobs[3].timeout"));
+        assert_eq!(ApiError::refused(late(), false).field.as_deref(), Some("timeout"));
+    }
+
+    #[test]
     fn codes_are_unique() {
         for code in Code::ALL {
             assert_eq!(Code::from_word(code.as_str()), Some(*code));
