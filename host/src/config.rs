@@ -116,13 +116,7 @@ impl Config {
         let unreadable = |at: Option<Position>, message: String, hint: Option<String>| {
             let problem = Problem::Unreadable { message };
             let source = Source::File(path.to_owned());
-            Mistakes::of(vec![Mistake {
-                source,
-                at,
-                key: String::new(),
-                problem,
-                hint,
-            }])
+            Mistakes::of(vec![Mistake { source, at, key: String::new(), problem, hint }])
         };
         let bytes = fs::read(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -132,11 +126,7 @@ impl Config {
             }
             io::ErrorKind::IsADirectory => {
                 let hint = format!("name the file in it: {}", path.join(DEFAULT_PATH).display());
-                unreadable(
-                    None,
-                    "this is a directory, not a file".to_owned(),
-                    Some(hint),
-                )
+                unreadable(None, "this is a directory, not a file".to_owned(), Some(hint))
             }
             _ => unreadable(None, format!("the file cannot be read: {error}"), None),
         })?;
@@ -145,11 +135,7 @@ impl Config {
             let start = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
             let at = Lines::of(&start).position(valid);
             let hint = "save the file as UTF-8".to_owned();
-            unreadable(
-                Some(at),
-                "the file is not UTF-8 from here on".to_owned(),
-                Some(hint),
-            )
+            unreadable(Some(at), "the file is not UTF-8 from here on".to_owned(), Some(hint))
         })?;
         Self::from_toml(&text, path)
     }
@@ -164,16 +150,9 @@ impl Config {
         let source = Source::File(path.to_owned());
         let entries = Node::from_toml(text).map_err(|errors| {
             let mistake = |(at, message): (Option<Position>, String)| {
-                let problem = Problem::Unreadable {
-                    message: format!("this is not TOML: {message}"),
-                };
-                Mistake {
-                    source: source.clone(),
-                    at,
-                    key: String::new(),
-                    problem,
-                    hint: None,
-                }
+                let problem =
+                    Problem::Unreadable { message: format!("this is not TOML: {message}") };
+                Mistake { source: source.clone(), at, key: String::new(), problem, hint: None }
             };
             Mistakes::of(errors.into_iter().map(mistake).collect())
         })?;
@@ -245,34 +224,22 @@ impl Config {
             if let Some(source) = std::error::Error::source(&error) {
                 message += &format!(": {source}");
             }
-            Some(
-                self.record
-                    .conflict(&format!("tokens[{}]", token.index), message),
-            )
+            Some(self.record.conflict(&format!("tokens[{}]", token.index), message))
         });
         Mistakes::check(mistakes.collect())
     }
 
     /// Every setting with its value and where it comes from.
     pub fn effective(&self) -> Effective {
-        let of_file = self
-            .record
-            .settings
-            .iter()
-            .filter(|setting| !setting.key.starts_with("jobs."));
+        let of_file =
+            self.record.settings.iter().filter(|setting| !setting.key.starts_with("jobs."));
         let of_jobs = self.job_types.values().flat_map(|job| {
             job.shown().into_iter().map(|(key, value)| {
                 let origin = self.origin(&job.name, &key);
-                Setting {
-                    key: format!("{}.{key}", join("jobs", &job.name)),
-                    value,
-                    origin,
-                }
+                Setting { key: format!("{}.{key}", join("jobs", &job.name)), value, origin }
             })
         });
-        Effective {
-            settings: of_file.cloned().chain(of_jobs).collect(),
-        }
+        Effective { settings: of_file.cloned().chain(of_jobs).collect() }
     }
 
     fn read(table: &Table<'_>) -> Self {
@@ -291,9 +258,8 @@ impl Config {
                 "Where the host listens and whom it answers.",
                 Server::read,
             ),
-            database: table.section("database", "Where jobs live.", |table| {
-                Database::read(table, &state_dir)
-            }),
+            database: table
+                .section("database", "Where jobs live.", |table| Database::read(table, &state_dir)),
             plugins: table.section("plugins", "Where executors come from.", Plugins::read),
             executors: table.named(
                 "executors",
@@ -304,11 +270,7 @@ impl Config {
             routing: table.section("routing", "Which executor gets a job.", |table| {
                 Routing::read(table, &executors)
             }),
-            python: table.section(
-                "python",
-                "Where decorated functions are found.",
-                Python::read,
-            ),
+            python: table.section("python", "Where decorated functions are found.", Python::read),
             defaults: table.section(
                 "defaults",
                 "What job types get that say nothing else.",
@@ -320,11 +282,7 @@ impl Config {
                 "A job type: what can be run, and how.",
                 |table, _| Some(JobTable::read(table, &executors)),
             ),
-            leases: table.section(
-                "leases",
-                "How long jobs belong to a silent host.",
-                Leases::read,
-            ),
+            leases: table.section("leases", "How long jobs belong to a silent host.", Leases::read),
             recovery: table.section(
                 "recovery",
                 "What becomes of jobs whose host has died.",

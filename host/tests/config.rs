@@ -1,8 +1,5 @@
 //! What the host says about its configuration, word for word, and what it makes of a right one.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot set itself up has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 #[path = "config/chance.rs"]
 mod chance;

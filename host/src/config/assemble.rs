@@ -55,11 +55,7 @@ impl Config {
     /// The names of all job types that are known so far.
     pub(super) fn job_names(&self) -> Vec<&str> {
         let declared = self.declared.iter().flat_map(Declared::names);
-        self.tables
-            .keys()
-            .map(String::as_str)
-            .chain(declared)
-            .collect()
+        self.tables.keys().map(String::as_str).chain(declared).collect()
     }
 
     /// Whether modules are listed that were not read yet.
@@ -70,19 +66,13 @@ impl Config {
     /// Where a setting of a job type comes from.
     pub(super) fn origin(&self, job: &str, key: &str) -> Origin {
         let path = format!("{}.{key}", join("jobs", job));
-        let declared = self
-            .declared
-            .as_ref()
-            .and_then(|declared| declared.jobs.get(job));
+        let declared = self.declared.as_ref().and_then(|declared| declared.jobs.get(job));
         let default = match key {
             "executor" => "routing.default_executor".to_owned(),
             key => format!("defaults.{key}"),
         };
-        let declared_key = if key == "description" {
-            format!("{}.doc", join("jobs", job))
-        } else {
-            path.clone()
-        };
+        let declared_key =
+            if key == "description" { format!("{}.doc", join("jobs", job)) } else { path.clone() };
         self.record
             .origin_of(&path)
             .or_else(|| declared?.record.origin_of(&declared_key))
@@ -96,10 +86,7 @@ impl Config {
             name,
             path: join("jobs", name),
             written: self.tables.get(name),
-            declared: self
-                .declared
-                .as_ref()
-                .and_then(|declared| declared.jobs.get(name)),
+            declared: self.declared.as_ref().and_then(|declared| declared.jobs.get(name)),
         };
         names.into_iter().map(draft).collect()
     }
@@ -111,10 +98,8 @@ impl Config {
         if said || self.is_incomplete() {
             return None;
         }
-        let mut message = format!(
-            "job type `{}` has neither a `function` nor a `command`",
-            draft.name
-        );
+        let mut message =
+            format!("job type `{}` has neither a `function` nor a `command`", draft.name);
         if let Some(declared) = &self.declared {
             message += ", and no listed module declares it";
             if let Some(meant) = suggest::closest(draft.name, declared.names()) {
@@ -136,17 +121,12 @@ impl Draft<'_> {
     /// What is said about the type in all, and where its `run` comes from; nothing if nobody says
     /// what runs.
     fn merge(&self, record: &Record) -> Option<(JobTable, Origin)> {
-        let in_file = || Origin::File {
-            line: record.positions.get(&self.path).map_or(0, |at| at.line),
-        };
+        let in_file =
+            || Origin::File { line: record.positions.get(&self.path).map_or(0, |at| at.line) };
         match (self.written, self.declared) {
             (Some(written), None) => written.runs().then(|| (written.clone(), in_file())),
             (Some(written), Some(declared)) => {
-                let origin = if written.runs() {
-                    in_file()
-                } else {
-                    declared.origin()
-                };
+                let origin = if written.runs() { in_file() } else { declared.origin() };
                 Some((written.clone().over(&declared.table), origin))
             }
             (None, declared) => {

@@ -18,16 +18,11 @@ pub(super) fn open_doors(config: &Config) -> Vec<Mistake> {
     }
     let written = |key: &str| record.positions.contains_key(key);
     let refuse = |needs: &str| {
-        record.conflict(
-            "server.listen",
-            format!("listening on {} needs {needs}", server.listen),
-        )
+        record.conflict("server.listen", format!("listening on {} needs {needs}", server.listen))
     };
     let mut mistakes = Vec::new();
     if config.tokens.is_empty() && !written("tokens") {
-        mistakes.push(refuse(
-            "[[tokens]]: the host would be open to everybody who reaches it",
-        ));
+        mistakes.push(refuse("[[tokens]]: the host would be open to everybody who reaches it"));
     }
     if server.tls.is_none() && !written("server.tls") && !server.behind_tls_proxy {
         mistakes.push(refuse(
@@ -61,10 +56,7 @@ pub(super) fn equal_tokens(config: &Config) -> Vec<Mistake> {
         if let Some(twin) = twin {
             mistakes.push(config.record.conflict(
                 &format!("tokens[{index}]"),
-                format!(
-                    "token `{}` is the same as token `{}`",
-                    token.name, twin.name
-                ),
+                format!("token `{}` is the same as token `{}`", token.name, twin.name),
             ));
         }
     }
@@ -79,17 +71,10 @@ pub(super) fn job_types_of_tokens(config: &Config) -> Vec<Mistake> {
     let known = config.job_names();
     let mut mistakes = Vec::new();
     for token in &config.tokens {
-        let Role::Submitter {
-            job_types: Some(job_types),
-            ..
-        } = &token.role
-        else {
+        let Role::Submitter { job_types: Some(job_types), .. } = &token.role else {
             continue;
         };
-        for name in job_types
-            .iter()
-            .filter(|name| !known.contains(&name.as_str()))
-        {
+        for name in job_types.iter().filter(|name| !known.contains(&name.as_str())) {
             let key = format!("tokens[{}].job_types", token.index);
             let problem = Problem::Value {
                 what: format!("`{key}`"),

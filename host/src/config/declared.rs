@@ -30,9 +30,7 @@ pub(super) struct DeclaredJob {
 
 impl DeclaredJob {
     pub(super) fn origin(&self) -> Origin {
-        Origin::Declared {
-            module: self.module.clone(),
-        }
+        Origin::Declared { module: self.module.clone() }
     }
 }
 
@@ -47,11 +45,13 @@ impl Declared {
         let mut mistakes = Vec::new();
         match serde_json::from_str::<Json>(text) {
             Ok(Json::Object(mut answer)) => {
-                for error in list(answer.remove("errors")) {
-                    mistakes.push(refused(&error));
-                }
-                for job in list(answer.remove("jobs")) {
-                    declared.add(job, &mut mistakes);
+                let errors = answer.remove("errors").unwrap_or_default();
+                mistakes.extend(errors.as_array().into_iter().flatten().map(refused));
+                match answer.remove("jobs") {
+                    Some(Json::Array(jobs)) => {
+                        jobs.into_iter().for_each(|job| declared.add(job, &mut mistakes));
+                    }
+                    _ => mistakes.push(nonsense("there is no list of `jobs` in it")),
                 }
             }
             Ok(_) => mistakes.push(nonsense("not a JSON object")),
@@ -89,22 +89,13 @@ impl Declared {
         let (found, record) = ledger.into_parts();
         mistakes.extend(found);
         if let Some(other) = self.jobs.get(&name) {
-            let message = format!(
-                "job type `{name}` is declared twice: in {} and in {module}",
-                other.module
-            );
+            let message =
+                format!("job type `{name}` is declared twice: in {} and in {module}", other.module);
             mistakes.push(whole(source, Problem::Conflict { message }));
             return;
         }
         if let Some(table) = table {
-            self.jobs.insert(
-                name,
-                DeclaredJob {
-                    table,
-                    record,
-                    module,
-                },
-            );
+            self.jobs.insert(name, DeclaredJob { table, record, module });
         }
     }
 }
@@ -121,39 +112,19 @@ fn humanise(job: &mut Json) {
     }
 }
 
-fn list(value: Option<Json>) -> Vec<Json> {
-    match value {
-        Some(Json::Array(items)) => items,
-        _ => Vec::new(),
-    }
-}
-
 fn refused(error: &Json) -> Mistake {
     let text = |key: &str| error[key].as_str().unwrap_or("?").to_owned();
-    whole(
-        Source::Module(text("module")),
-        Problem::Unreadable {
-            message: text("error"),
-        },
-    )
+    whole(Source::Module(text("module")), Problem::Unreadable { message: text("error") })
 }
 
 fn nonsense(why: &str) -> Mistake {
     let message = format!("the answer cannot be read: {why}");
-    let mut mistake = whole(
-        Source::Module("longshore.describe".to_owned()),
-        Problem::Unreadable { message },
-    );
+    let mut mistake =
+        whole(Source::Module("longshore.describe".to_owned()), Problem::Unreadable { message });
     mistake.hint = Some("host and Python package must be of the same version".to_owned());
     mistake
 }
 
 fn whole(source: Source, problem: Problem) -> Mistake {
-    Mistake {
-        source,
-        at: None,
-        key: String::new(),
-        problem,
-        hint: None,
-    }
+    Mistake { source, at: None, key: String::new(), problem, hint: None }
 }

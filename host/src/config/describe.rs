@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::Command,
-    time::timeout,
+    time::sleep,
 };
 
 use super::{Declared, Mistakes, Python, period};
@@ -64,8 +64,6 @@ pub enum DescribeError {
     TimedOut {
         /// What ran.
         command: String,
-        /// How long it had.
-        deadline: Duration,
     },
 }
 
@@ -76,10 +74,14 @@ pub enum DescribeError {
 ///
 /// Python cannot be started, ends badly, takes longer than a minute, or finds mistakes.
 pub async fn describe(python: &Python, sdk: &Path) -> Result<Declared, DescribeError> {
-    ask(python, sdk, DEADLINE).await
+    ask(python, sdk, sleep(DEADLINE)).await
 }
 
-async fn ask(python: &Python, sdk: &Path, deadline: Duration) -> Result<Declared, DescribeError> {
+async fn ask(
+    python: &Python,
+    sdk: &Path,
+    deadline: impl Future<Output = ()>,
+) -> Result<Declared, DescribeError> {
     if python.modules.is_empty() {
         return Ok(Declared::default());
     }
@@ -95,35 +97,31 @@ async fn ask(python: &Python, sdk: &Path, deadline: Duration) -> Result<Declared
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| DescribeError::Start {
-            command: command.clone(),
-            source,
-        })?;
+        .map_err(|source| DescribeError::Start { command: command.clone(), source })?;
     let group = child.id();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let answer = timeout(deadline, async {
+    let answer = async {
         // Both at once: a child that fills one pipe while the host reads the other would hang.
         let (stdout, stderr) = tokio::try_join!(read(stdout), read(stderr))?;
         Ok((stdout, stderr, child.wait().await?))
-    })
-    .await;
+    };
+    let answer = tokio::select! {
+        answer = answer => Some(answer),
+        () = deadline => None,
+    };
     let (stdout, stderr, status) = match answer {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(source)) => {
+        Some(Ok(answer)) => answer,
+        Some(Err(source)) => {
             end_group(group);
             return Err(DescribeError::Read { command, source });
         }
-        Err(_) => {
+        None => {
             end_group(group);
-            return Err(DescribeError::TimedOut { command, deadline });
+            return Err(DescribeError::TimedOut { command });
         }
     };
     if !status.success() {
-        return Err(DescribeError::Exit {
-            command,
-            status,
-            stderr: tail(&stderr),
-        });
+        return Err(DescribeError::Exit { command, status, stderr: tail(&stderr) });
     }
     Declared::parse(&String::from_utf8_lossy(&stdout)).map_err(DescribeError::Mistakes)
 }
@@ -136,11 +134,8 @@ fn question(python: &Python) -> (Vec<OsString>, String) {
     }
     arguments.extend(python.modules.iter().map(OsString::from));
     let words = arguments.iter().map(|word| word.to_string_lossy());
-    let command = [python.interpreter.as_str().into()]
-        .into_iter()
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let command =
+        [python.interpreter.as_str().into()].into_iter().chain(words).collect::<Vec<_>>().join(" ");
     (arguments, command)
 }
 
@@ -150,10 +145,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
         pipe.take(MOST + 1).read_to_end(&mut bytes).await?;
     }
     if bytes.len() as u64 > MOST {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "more than 16 MiB of output",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than 16 MiB of output"));
     }
     Ok(bytes)
 }
@@ -185,29 +177,34 @@ mod tests {
     async fn a_module_that_never_ends_is_ended_with_its_children() {
         let sdk = tempfile::tempdir().unwrap();
         fs::create_dir(sdk.path().join("longshore")).unwrap();
-        let script = "import subprocess, time\nchild = subprocess.Popen(['sleep', \
-                      '600'])\nopen('child', 'w').write(str(child.pid))\ntime.sleep(600)\n";
+        let script = r"
+import subprocess, time
+child = subprocess.Popen(['sleep', '600'])
+open('child', 'w').write(str(child.pid))
+time.sleep(600)
+";
         fs::write(sdk.path().join("longshore/describe.py"), script).unwrap();
         let python = Python {
             interpreter: "python3".to_owned(),
             path: Vec::new(),
             modules: vec!["slow".to_owned()],
         };
-        let asked = ask(&python, sdk.path(), Duration::from_secs(3)).await;
-        assert!(
-            matches!(asked, Err(DescribeError::TimedOut { .. })),
-            "{asked:?}"
-        );
-        let child = fs::read_to_string(sdk.path().join("child")).unwrap();
+        let child = sdk.path().join("child");
+        let started = until(|| fs::metadata(&child).is_ok_and(|child| child.len() > 0));
+        let asked = ask(&python, sdk.path(), started).await;
+        assert!(matches!(asked, Err(DescribeError::TimedOut { .. })), "{asked:?}");
+        let child = fs::read_to_string(child).unwrap();
         let stat = format!("/proc/{child}/stat");
         // Gone, or a zombie that its new parent has not collected yet.
-        let ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-        timeout(Duration::from_secs(10), async {
-            while !ended() {
-                tokio::task::yield_now().await;
+        until(|| fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))).await;
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        let poll = async {
+            while !condition() {
+                sleep(Duration::from_millis(5)).await;
             }
-        })
-        .await
-        .unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(30), poll).await.unwrap();
     }
 }

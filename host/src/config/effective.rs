@@ -69,20 +69,14 @@ impl fmt::Display for Origin {
 pub(super) fn toml(value: &Json) -> String {
     match value {
         Json::Array(items) => {
-            format!(
-                "[{}]",
-                items.iter().map(toml).collect::<Vec<_>>().join(", ")
-            )
+            format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", "))
         }
         Json::Object(map) if map.is_empty() => "{}".to_owned(),
         Json::Object(map) => {
             let pair = |(key, value): (&String, &Json)| {
                 format!("{} = {}", super::reader::join("", key), toml(value))
             };
-            format!(
-                "{{ {} }}",
-                map.iter().map(pair).collect::<Vec<_>>().join(", ")
-            )
+            format!("{{ {} }}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
         }
         // TOML has no null; only a plugin's own settings can hold one, from JSON.
         Json::Null => "\"\"".to_owned(),

@@ -86,9 +86,8 @@ impl Kind for Count {
             spot.wrong(&self.expected(), value);
             return None;
         };
-        let count = u32::try_from(*integer)
-            .ok()
-            .filter(|count| (self.least..=self.most).contains(count));
+        let count =
+            u32::try_from(*integer).ok().filter(|count| (self.least..=self.most).contains(count));
         if count.is_none() {
             spot.wrong(&self.expected(), value);
         }
@@ -118,11 +117,7 @@ impl<T: Copy + PartialEq> Kind for Word<T> {
     }
 
     fn read(&self, value: &Value, spot: &Spot<'_>) -> Option<T> {
-        let word = if let Value::Text(word) = value {
-            word.as_str()
-        } else {
-            ""
-        };
+        let word = if let Value::Text(word) = value { word.as_str() } else { "" };
         if let Some((_, meaning)) = self.words.iter().find(|(known, _)| *known == word) {
             return Some(*meaning);
         }
@@ -201,11 +196,7 @@ impl<K: Kind> Kind for List<K> {
     }
 
     fn expected(&self) -> String {
-        let some = if self.least > 0 {
-            "a list with at least one item"
-        } else {
-            "a list"
-        };
+        let some = if self.least > 0 { "a list with at least one item" } else { "a list" };
         format!("{some}, each {}", self.of.expected())
     }
 
@@ -225,10 +216,7 @@ impl<K: Kind> Kind for List<K> {
         let read: Vec<Option<K::Out>> = (1..)
             .zip(items)
             .map(|(number, item)| {
-                self.of.read(
-                    &item.value,
-                    &spot.at(item.at).called(&format!("item {number}")),
-                )
+                self.of.read(&item.value, &spot.at(item.at).called(&format!("item {number}")))
             })
             .collect();
         read.into_iter().collect()

@@ -97,11 +97,7 @@ impl Mistakes {
 
     /// An error, if there is a mistake.
     pub(super) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
-        if mistakes.is_empty() {
-            Ok(())
-        } else {
-            Err(Self::of(mistakes))
-        }
+        if mistakes.is_empty() { Ok(()) } else { Err(Self::of(mistakes)) }
     }
 
     /// The mistakes, in the order of the file. Never empty.
@@ -140,8 +136,5 @@ impl fmt::Display for Mistake {
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map(|word| format!(", did you mean `{word}`?"))
-        .unwrap_or_default()
+    suggestion.as_ref().map(|word| format!(", did you mean `{word}`?")).unwrap_or_default()
 }

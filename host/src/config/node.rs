@@ -76,11 +76,7 @@ impl Node {
             serde_json::Value::Object(map) => Value::Table(
                 map.into_iter()
                     .filter(|(_, value)| !value.is_null())
-                    .map(|(key, value)| Entry {
-                        key,
-                        at: None,
-                        node: Self::from_json(value),
-                    })
+                    .map(|(key, value)| Entry { key, at: None, node: Self::from_json(value) })
                     .collect(),
             ),
         };
@@ -168,10 +164,7 @@ fn node(value: DeValue<'_>, span: Range<usize>, lines: &Lines<'_>) -> Node {
         ),
         DeValue::Table(table) => Value::Table(entries(table, lines)),
     };
-    Node {
-        at: Some(lines.position(span.start)),
-        value,
-    }
+    Node { at: Some(lines.position(span.start)), value }
 }
 
 /// TOML sets no limit to integers; one that 128 bits cannot hold is out of every range anyway, and
@@ -191,28 +184,17 @@ pub(super) struct Lines<'t> {
 
 impl<'t> Lines<'t> {
     pub(super) fn of(text: &'t str) -> Self {
-        let after_newlines = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(i, _)| i + 1);
-        Self {
-            text,
-            starts: std::iter::once(0).chain(after_newlines).collect(),
-        }
+        let after_newlines =
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(i, _)| i + 1);
+        Self { text, starts: std::iter::once(0).chain(after_newlines).collect() }
     }
 
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
         // An offset inside a character counts as the character's own.
-        let column = self.text[start..]
-            .char_indices()
-            .take_while(|(i, _)| start + i < offset)
-            .count();
-        Position {
-            line,
-            column: column + 1,
-        }
+        let column =
+            self.text[start..].char_indices().take_while(|(i, _)| start + i < offset).count();
+        Position { line, column: column + 1 }
     }
 }

@@ -3,13 +3,8 @@
 use std::time::Duration;
 
 /// Largest first; a duration names each unit at most once, in this order.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Longer than any job, short enough to be added to any date in microseconds.
 pub(super) const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
@@ -23,9 +18,8 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let number: u64 = rest[..digits].parse().ok()?;
         let letters = &rest[digits..];
-        let unit = &letters[..letters
-            .find(|c: char| !c.is_ascii_lowercase())
-            .unwrap_or(letters.len())];
+        let unit =
+            &letters[..letters.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(letters.len())];
         let index = units.iter().position(|(name, _)| *name == unit)?;
         total = total.checked_add(number.checked_mul(units[index].1)?)?;
         units = &units[index + 1..];
@@ -84,11 +78,7 @@ mod tests {
             ("184467440737095516s", None),
         ];
         for (text, milliseconds) in cases {
-            assert_eq!(
-                parse(text),
-                milliseconds.map(Duration::from_millis),
-                "{text:?}"
-            );
+            assert_eq!(parse(text), milliseconds.map(Duration::from_millis), "{text:?}");
         }
     }
 

@@ -41,25 +41,13 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn new(ledger: &'a Ledger, path: String, at: Option<Position>, entries: &'a [Entry]) -> Self {
-        Self {
-            ledger,
-            path,
-            at,
-            entries,
-            known: RefCell::default(),
-            later: RefCell::default(),
-        }
+        Self { ledger, path, at, entries, known: RefCell::default(), later: RefCell::default() }
     }
 
     /// Declares a key.
     pub(super) fn key<K: Kind>(&self, name: &'static str, kind: K) -> Key<'_, 'a, K> {
         self.known.borrow_mut().push(name);
-        Key {
-            table: self,
-            name,
-            kind,
-            meaning: "",
-        }
+        Key { table: self, name, kind, meaning: "" }
     }
 
     /// Declares a table and reads it; an absent one is read as if it were empty.
@@ -72,15 +60,9 @@ impl<'a> Table<'a> {
         self.declare_table(name, "", meaning);
         let path = self.path_of(name);
         let (at, entries) = match self.find(name) {
-            Some(Entry {
-                at,
-                node:
-                    Node {
-                        value: Value::Table(entries),
-                        ..
-                    },
-                ..
-            }) => (*at, entries.as_slice()),
+            Some(Entry { at, node: Node { value: Value::Table(entries), .. }, .. }) => {
+                (*at, entries.as_slice())
+            }
             Some(Entry { node, .. }) => {
                 Spot::new(self.ledger, path.clone(), node.at).wrong("a table", &node.value);
                 (None, [].as_slice())
@@ -123,8 +105,7 @@ impl<'a> Table<'a> {
         let path = self.path_of(name);
         if self.ledger.rehearsal {
             let path = format!("{path}.{placeholder}");
-            self.ledger
-                .entries(path, None, &[], |table| read(table, placeholder));
+            self.ledger.entries(path, None, &[], |table| read(table, placeholder));
         }
         let Some(entry) = self.find(name) else {
             return BTreeMap::new();
@@ -132,10 +113,7 @@ impl<'a> Table<'a> {
         self.note(&path, entry.at);
         let Value::Table(entries) = &entry.node.value else {
             let spot = Spot::new(self.ledger, path, entry.node.at);
-            spot.wrong(
-                &format!("a table of tables (`[{name}.{placeholder}]`)"),
-                &entry.node.value,
-            );
+            spot.wrong(&format!("a table of tables (`[{name}.{placeholder}]`)"), &entry.node.value);
             return BTreeMap::new();
         };
         let mut settings = BTreeMap::new();
@@ -148,9 +126,9 @@ impl<'a> Table<'a> {
             }
             // A header's own place is better than that of its first key.
             let value = match &node.value {
-                Value::Table(entries) => self
-                    .ledger
-                    .entries(path, *at, entries, |table| read(table, key)),
+                Value::Table(entries) => {
+                    self.ledger.entries(path, *at, entries, |table| read(table, key))
+                }
                 other => {
                     Spot::new(self.ledger, path, node.at).wrong("a table", other);
                     None
@@ -174,8 +152,7 @@ impl<'a> Table<'a> {
         self.row(Row::list_of_tables(&self.path_of(name), meaning));
         let path = self.path_of(name);
         if self.ledger.rehearsal {
-            self.ledger
-                .entries(path.clone(), None, &[], |table| read(table, 0));
+            self.ledger.entries(path.clone(), None, &[], |table| read(table, 0));
         }
         let Some(entry) = self.find(name) else {
             return Vec::new();
@@ -189,9 +166,7 @@ impl<'a> Table<'a> {
         let tables = items.iter().enumerate().filter_map(|(index, item)| {
             let path = format!("{path}[{index}]");
             self.note(&path, item.at);
-            self.ledger
-                .table(path, item, |table| read(table, index))
-                .flatten()
+            self.ledger.table(path, item, |table| read(table, index)).flatten()
         });
         tables.collect()
     }
@@ -222,18 +197,9 @@ impl<'a> Table<'a> {
 
     /// Puts down that this table does not make sense as a whole, or at one of its keys.
     pub(super) fn conflict(&self, name: Option<&str>, message: impl Into<String>) {
-        let at = name
-            .and_then(|name| self.find(name))
-            .map_or(self.at, |entry| entry.at);
+        let at = name.and_then(|name| self.find(name)).map_or(self.at, |entry| entry.at);
         let path = name.map_or_else(|| self.path.clone(), |name| self.path_of(name));
-        self.ledger.mistake(
-            at,
-            &path,
-            Problem::Conflict {
-                message: message.into(),
-            },
-            None,
-        );
+        self.ledger.mistake(at, &path, Problem::Conflict { message: message.into() }, None);
     }
 
     fn close(&self) {
@@ -246,9 +212,7 @@ impl<'a> Table<'a> {
                 self.ledger.mistake(
                     entry.at,
                     &path,
-                    Problem::Later {
-                        what: format!("`{path}`"),
-                    },
+                    Problem::Later { what: format!("`{path}`") },
                     None,
                 );
                 continue;
@@ -260,26 +224,15 @@ impl<'a> Table<'a> {
             let known = self.known.borrow();
             let suggestion = suggest::closest(&entry.key, known.iter().copied()).map(str::to_owned);
             // A key below the wrong header is TOML's commonest trap.
-            let hint = if suggestion.is_none() {
-                reference::home_of(&entry.key)
-            } else {
-                None
-            };
-            let problem = Problem::UnknownKey {
-                name: entry.key.clone(),
-                place,
-                suggestion,
-            };
+            let hint = if suggestion.is_none() { reference::home_of(&entry.key) } else { None };
+            let problem = Problem::UnknownKey { name: entry.key.clone(), place, suggestion };
             self.ledger.mistake(entry.at, &path, problem, hint);
         }
     }
 
     fn declare_table(&self, name: &'static str, below: &str, meaning: &'static str) {
         self.known.borrow_mut().push(name);
-        self.row(Row::table(
-            &format!("{}{below}", self.path_of(name)),
-            meaning,
-        ));
+        self.row(Row::table(&format!("{}{below}", self.path_of(name)), meaning));
     }
 
     fn find(&self, name: &str) -> Option<&'a Entry> {
@@ -292,11 +245,7 @@ impl<'a> Table<'a> {
 
     fn note(&self, path: &str, at: Option<Position>) {
         if let Some(at) = at {
-            self.ledger
-                .record
-                .borrow_mut()
-                .positions
-                .insert(path.to_owned(), at);
+            self.ledger.record.borrow_mut().positions.insert(path.to_owned(), at);
         }
     }
 
@@ -307,18 +256,8 @@ impl<'a> Table<'a> {
 
 /// `name` below `path`, quoted where TOML would want it quoted.
 pub(super) fn join(path: &str, name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let name = if bare {
-        name.to_owned()
-    } else {
-        format!("{name:?}")
-    };
-    if path.is_empty() {
-        name
-    } else {
-        format!("{path}.{name}")
-    }
+    let bare =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let name = if bare { name.to_owned() } else { format!("{name:?}") };
+    if path.is_empty() { name } else { format!("{path}.{name}") }
 }

@@ -29,43 +29,21 @@ A complete example:
 /// A declared table or key.
 #[derive(Clone, Debug)]
 pub(super) enum Row {
-    Table {
-        path: String,
-        heading: String,
-        meaning: &'static str,
-    },
-    Key {
-        path: String,
-        kind: String,
-        default: String,
-        meaning: &'static str,
-    },
+    Table { path: String, heading: String, meaning: &'static str },
+    Key { path: String, kind: String, default: String, meaning: &'static str },
 }
 
 impl Row {
     pub(super) fn table(path: &str, meaning: &'static str) -> Self {
-        Self::Table {
-            path: path.to_owned(),
-            heading: format!("[{path}]"),
-            meaning,
-        }
+        Self::Table { path: path.to_owned(), heading: format!("[{path}]"), meaning }
     }
 
     pub(super) fn list_of_tables(path: &str, meaning: &'static str) -> Self {
-        Self::Table {
-            path: path.to_owned(),
-            heading: format!("[[{path}]]"),
-            meaning,
-        }
+        Self::Table { path: path.to_owned(), heading: format!("[[{path}]]"), meaning }
     }
 
     pub(super) fn key(path: &str, kind: String, default: &str, meaning: &'static str) -> Self {
-        Self::Key {
-            path: path.to_owned(),
-            kind,
-            default: default.to_owned(),
-            meaning,
-        }
+        Self::Key { path: path.to_owned(), kind, default: default.to_owned(), meaning }
     }
 }
 
@@ -88,20 +66,10 @@ pub fn reference() -> String {
         }
         text.push_str("\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
         for key in keys {
-            if let Row::Key {
-                path,
-                kind,
-                default,
-                meaning,
-            } = key
-            {
+            if let Row::Key { path, kind, default, meaning } = key {
                 let name = path.rsplit('.').next().unwrap_or(path);
-                let cells = [
-                    format!("`{name}`"),
-                    kind.clone(),
-                    default.clone(),
-                    (*meaning).to_owned(),
-                ];
+                let cells =
+                    [format!("`{name}`"), kind.clone(), default.clone(), (*meaning).to_owned()];
                 let _ = writeln!(
                     text,
                     "| {} |",
@@ -112,12 +80,7 @@ pub fn reference() -> String {
     };
     section("", "Top level", "");
     for row in &rows {
-        if let Row::Table {
-            path,
-            heading,
-            meaning,
-        } = row
-        {
+        if let Row::Table { path, heading, meaning } = row {
             section(path, &format!("`{heading}`"), meaning);
         }
     }

@@ -17,18 +17,14 @@ pub(super) fn parse(text: &str) -> Option<usize> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;
     let unit = text[digits..].trim_start();
-    let (_, bytes) = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    let (_, bytes) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     number.checked_mul(*bytes)?.try_into().ok()
 }
 
 /// Writes what [`parse`] reads, in the largest unit that is exact.
 pub(super) fn show(bytes: usize) -> String {
     let bytes = bytes as u64;
-    let exact = UNITS
-        .iter()
-        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    let exact = UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     let (name, unit) = exact.unwrap_or(&("B", 1));
     format!("{}{name}", bytes / unit)
 }

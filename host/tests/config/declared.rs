@@ -26,17 +26,12 @@ const ANSWER: &str = r#"{
 
 fn merged(text: &str) -> Config {
     let declared = Declared::parse(ANSWER).unwrap();
-    read(text)
-        .with_declared(declared)
-        .unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    read(text).with_declared(declared).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
 fn said_of(text: &str, answer: &str) -> String {
     let merged = Declared::parse(answer).and_then(|declared| read(text).with_declared(declared));
-    merged
-        .unwrap_err()
-        .to_string()
-        .replace("/etc/longshore/", "")
+    merged.unwrap_err().to_string().replace("/etc/longshore/", "")
 }
 
 #[test]
@@ -51,19 +46,11 @@ fn a_decorated_function_is_a_job_type() {
     let accepted = ["experiment_id", "limit"].map(str::to_owned).to_vec();
     assert_eq!(score.accepted_params, Some(accepted));
     assert_eq!(score.description.as_deref(), Some("Scores."));
-    assert_eq!(
-        score.origin,
-        Origin::Declared {
-            module: "scorers.jobs".to_owned()
-        }
-    );
+    assert_eq!(score.origin, Origin::Declared { module: "scorers.jobs".to_owned() });
     let plain = &config.job_types["plain"];
     assert_eq!(plain.max_workers, 4);
     assert_eq!(plain.timeout, Duration::from_secs(3600));
-    assert_eq!(
-        (&plain.exclusive, &plain.python, &plain.resources),
-        (&None, &None, &None)
-    );
+    assert_eq!((&plain.exclusive, &plain.python, &plain.resources), (&None, &None, &None));
     assert_eq!((&plain.accepted_params, &plain.description), (&None, &None));
 }
 
@@ -93,18 +80,12 @@ job_types = [\"plain\"]
     let shown = config.effective();
     let origin = |key: &str| {
         let setting = shown.settings.iter().find(|setting| setting.key == key);
-        setting
-            .unwrap_or_else(|| panic!("{key} is not shown"))
-            .origin
-            .to_string()
+        setting.unwrap_or_else(|| panic!("{key} is not shown")).origin.to_string()
     };
     assert_eq!(origin("jobs.score.timeout"), "line 7");
     assert_eq!(origin("jobs.score.max_workers"), "module scorers.jobs");
     assert_eq!(origin("jobs.score.description"), "module scorers.jobs");
-    assert_eq!(
-        origin("jobs.score.python.requirements"),
-        "module scorers.jobs"
-    );
+    assert_eq!(origin("jobs.score.python.requirements"), "module scorers.jobs");
     assert_eq!(origin("jobs.plain.max_workers"), "default");
 }
 
@@ -153,9 +134,7 @@ job_types = [\"plane\"]
         said_of("", lone),
         said_of("", "Traceback"),
         said_of("", "[]"),
+        said_of("", "{}"),
     ];
-    agreed(
-        "what_does_not_fit_is_said_with_its_place",
-        &said.join("\n\n"),
-    );
+    agreed("what_does_not_fit_is_said_with_its_place", &said.join("\n\n"));
 }

@@ -37,17 +37,14 @@ async fn python_is_asked_for_the_modules_on_their_path() {
                   print(json.dumps({'errors': [], 'jobs': [{'name': name, 'function': 'm:f'}]}))\n";
     let (sdk, python) = stand_in(script);
     let declared = describe(&python, sdk.path()).await.unwrap();
-    assert_eq!(
-        declared.names().collect::<Vec<_>>(),
-        ["path//srv/jobs/scorers.jobs"]
-    );
+    assert_eq!(declared.names().collect::<Vec<_>>(), ["path//srv/jobs/scorers.jobs"]);
 }
 
 #[tokio::test]
 async fn much_noise_on_both_pipes_does_not_stand_in_the_way() {
     let script = "import sys\n\
                   print(' ' * 1000000, 'x' * 1000000, file=sys.stderr)\n\
-                  print(' ' * 1000000, '{}')\n";
+                  print(' ' * 1000000, '{\"jobs\": []}')\n";
     let (sdk, python) = stand_in(script);
     assert!(describe(&python, sdk.path()).await.is_ok());
 }
@@ -66,10 +63,7 @@ async fn a_python_that_fails_is_quoted() {
     let said = error.to_string();
     let command = "`python3 -m longshore.describe --path /srv/jobs scorers.jobs`";
     assert!(said.contains(command), "{said}");
-    assert!(
-        said.contains("exit status: 1") && said.contains("no such thing"),
-        "{said}"
-    );
+    assert!(said.contains("exit status: 1") && said.contains("no such thing"), "{said}");
 }
 
 #[tokio::test]
@@ -90,16 +84,10 @@ async fn a_real_decorated_function_becomes_a_job_type() {
                   def score(experiment_id, limit=10):\n    \
                       'Scores traces.'\n";
     fs::write(dir.path().join("real_scorers.py"), module).unwrap();
-    fs::write(
-        dir.path().join("broken_scorers.py"),
-        "import no_such_module\n",
-    )
-    .unwrap();
+    fs::write(dir.path().join("broken_scorers.py"), "import no_such_module\n").unwrap();
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/python");
 
-    let declared = describe(&python(&["real_scorers"], dir.path()), &sdk)
-        .await
-        .unwrap();
+    let declared = describe(&python(&["real_scorers"], dir.path()), &sdk).await.unwrap();
     let config = read("[executors.local]\n").with_declared(declared).unwrap();
     let job = &config.job_types["score"];
     assert_eq!((job.max_workers, job.timeout), (2, Duration::from_secs(90)));
@@ -108,9 +96,6 @@ async fn a_real_decorated_function_becomes_a_job_type() {
 
     let both = python(&["real_scorers", "broken_scorers"], dir.path());
     let said = describe(&both, &sdk).await.unwrap_err().to_string();
-    assert!(
-        said.starts_with("module broken_scorers: cannot be imported: "),
-        "{said}"
-    );
+    assert!(said.starts_with("module broken_scorers: cannot be imported: "), "{said}");
     assert!(said.contains("no_such_module"), "{said}");
 }

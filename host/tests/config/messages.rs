@@ -401,11 +401,7 @@ fn a_file_that_cannot_be_read_says_why() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("latin1.toml"), b"[server]\n# gr\xfc\xdfe\n").unwrap();
     let said: Vec<String> = ["missing.toml", "", "latin1.toml"]
-        .map(|name| {
-            Config::load(&dir.path().join(name))
-                .unwrap_err()
-                .to_string()
-        })
+        .map(|name| Config::load(&dir.path().join(name)).unwrap_err().to_string())
         .into_iter()
         .map(|said| said.replace(&dir.path().display().to_string(), "DIR"))
         .collect();

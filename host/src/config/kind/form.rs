@@ -57,32 +57,21 @@ const fn text(
     expected: &'static str,
     parse: fn(&str) -> Option<String>,
 ) -> Form<String> {
-    Form {
-        name,
-        expected,
-        parse,
-        show: String::clone,
-        hint: |_| None,
-        secret: false,
-    }
+    Form { name, expected, parse, show: String::clone, hint: |_| None, secret: false }
 }
 
 /// Anything but nothing.
-pub(crate) const TEXT: Form<String> = text("string", "a string that is not empty", |text| {
-    when(text, !text.trim().is_empty())
-});
+pub(crate) const TEXT: Form<String> =
+    text("string", "a string that is not empty", |text| when(text, !text.trim().is_empty()));
 
 /// What is shown in lists, URLs and file names.
-pub(crate) const NAME: Form<String> = text(
-    "name",
-    "up to 128 letters, digits, `_`, `-`, `.`, `:` and `/`",
-    |text| when(text, is_name(text)),
-);
+pub(crate) const NAME: Form<String> =
+    text("name", "up to 128 letters, digits, `_`, `-`, `.`, `:` and `/`", |text| {
+        when(text, is_name(text))
+    });
 
 pub(crate) const PARAMETER: Form<String> =
-    text("parameter name", "the name of a parameter", |text| {
-        when(text, !text.trim().is_empty())
-    });
+    text("parameter name", "the name of a parameter", |text| when(text, !text.trim().is_empty()));
 
 pub(crate) const ADDRESS: Form<SocketAddr> = Form {
     name: "address",
@@ -90,33 +79,20 @@ pub(crate) const ADDRESS: Form<SocketAddr> = Form {
     parse: |text| text.parse().ok(),
     show: SocketAddr::to_string,
     hint: |text| {
-        let port = text
-            .strip_prefix("localhost:")
-            .or_else(|| text.strip_prefix(':'))
-            .unwrap_or(text);
-        port.parse::<u16>()
-            .ok()
-            .map(|port| format!("write \"127.0.0.1:{port}\""))
+        let port =
+            text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
+        port.parse::<u16>().ok().map(|port| format!("write \"127.0.0.1:{port}\""))
     },
     secret: false,
 };
 
 pub(crate) const URL: Form<String> = Form {
-    hint: |text| {
-        text.contains('@')
-            .then(|| "a password has no place here".to_owned())
-    },
-    ..text(
-        "URL",
-        "a URL that starts with http:// or https:// and holds no password",
-        |text| {
-            let rest = text
-                .strip_prefix("https://")
-                .or_else(|| text.strip_prefix("http://"))?;
-            let host = rest.split('/').next().unwrap_or_default();
-            when(text, is_host(host))
-        },
-    )
+    hint: |text| text.contains('@').then(|| "a password has no place here".to_owned()),
+    ..text("URL", "a URL that starts with http:// or https:// and holds no password", |text| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+        let host = rest.split('/').next().unwrap_or_default();
+        when(text, is_host(host))
+    })
 };
 
 pub(crate) const HOST: Form<String> = Form {
@@ -136,11 +112,9 @@ pub(crate) const WEB_ORIGIN: Form<String> = Form {
         let origin = text.trim_end_matches('/');
         (origin != text && is_origin(origin)).then(|| format!("write \"{origin}\""))
     },
-    ..text(
-        "origin",
-        "an origin such as \"https://jobs.example.org\", without a path",
-        |text| when(text, is_origin(text)),
-    )
+    ..text("origin", "an origin such as \"https://jobs.example.org\", without a path", |text| {
+        when(text, is_origin(text))
+    })
 };
 
 /// A Python function by its full name.
@@ -150,19 +124,16 @@ pub(crate) const FUNCTION: Form<String> = Form {
         let written = format!("{module}:{function}");
         is_function(&written).then(|| format!("write \"{written}\""))
     },
-    ..text(
-        "function",
-        "a Python function such as \"package.module:function\"",
-        |text| when(text, is_function(text)),
-    )
+    ..text("function", "a Python function such as \"package.module:function\"", |text| {
+        when(text, is_function(text))
+    })
 };
 
 /// A Python module by its full name.
-pub(crate) const MODULE: Form<String> = text(
-    "module",
-    "a Python module such as \"package.module\"",
-    |text| when(text, is_dotted(text)),
-);
+pub(crate) const MODULE: Form<String> =
+    text("module", "a Python module such as \"package.module\"", |text| {
+        when(text, is_dotted(text))
+    });
 
 /// A Python exception class by its full name.
 pub(crate) const CLASS: Form<String> = text(
@@ -185,11 +156,10 @@ pub(crate) const REQUIREMENT: Form<String> = text(
 );
 
 /// A Kubernetes quantity.
-pub(crate) const QUANTITY: Form<String> = text(
-    "quantity",
-    "a quantity such as \"500m\", \"2\" or \"1Gi\"",
-    |text| when(text, quantity(text).is_some()),
-);
+pub(crate) const QUANTITY: Form<String> =
+    text("quantity", "a quantity such as \"500m\", \"2\" or \"1Gi\"", |text| {
+        when(text, quantity(text).is_some())
+    });
 
 /// How much a quantity is, in whole units; `None` if it is not one.
 pub(crate) fn quantity(text: &str) -> Option<f64> {
@@ -209,13 +179,9 @@ pub(crate) fn quantity(text: &str) -> Option<f64> {
         ("Pi", 1_125_899_906_842_624.0),
         ("Ei", 1_152_921_504_606_846_976.0),
     ];
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..end].parse().ok()?;
-    let (_, unit) = SUFFIXES
-        .iter()
-        .find(|(suffix, _)| *suffix == &text[end..])?;
+    let (_, unit) = SUFFIXES.iter().find(|(suffix, _)| *suffix == &text[end..])?;
     Some(number * unit)
 }
 
@@ -225,27 +191,19 @@ fn when(text: &str, right: bool) -> Option<String> {
 
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=128).contains(&text.len())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-.:/".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/".contains(c))
 }
 
 fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || ".-_:[]%".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || ".-_:[]%".contains(c))
 }
 
 fn is_origin(text: &str) -> bool {
-    text.strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
-        .is_some_and(is_host)
+    text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).is_some_and(is_host)
 }
 
 fn is_function(text: &str) -> bool {
-    text.split_once(':')
-        .is_some_and(|(module, function)| is_dotted(module) && is_dotted(function))
+    text.split_once(':').is_some_and(|(module, function)| is_dotted(module) && is_dotted(function))
 }
 
 fn is_dotted(text: &str) -> bool {

@@ -70,30 +70,23 @@ impl<K: Kind> Kind for MapOf<K> {
     }
 
     fn show(&self, value: &Self::Out) -> Json {
-        Json::Object(
-            value
-                .iter()
-                .map(|(key, value)| (key.clone(), self.0.show(value)))
-                .collect(),
-        )
+        Json::Object(value.iter().map(|(key, value)| (key.clone(), self.0.show(value))).collect())
     }
 }
 
 fn json(value: &Value, spot: &Spot<'_>, path: &str) -> Option<Json> {
     let number = || {
-        spot.at(None)
-            .called(&format!("`{path}`"))
-            .wrong("a value that JSON can hold", value);
+        spot.at(None).called(&format!("`{path}`")).wrong("a value that JSON can hold", value);
         None
     };
     match value {
         Value::Flag(flag) => Some((*flag).into()),
-        Value::Float(float) => serde_json::Number::from_f64(*float)
-            .map(Json::Number)
-            .or_else(number),
-        Value::Integer(integer) => serde_json::Number::from_i128(*integer)
-            .map(Json::Number)
-            .or_else(number),
+        Value::Float(float) => {
+            serde_json::Number::from_f64(*float).map(Json::Number).or_else(number)
+        }
+        Value::Integer(integer) => {
+            serde_json::Number::from_i128(*integer).map(Json::Number).or_else(number)
+        }
         Value::List(items) => {
             let read: Vec<Option<Json>> = items
                 .iter()
@@ -102,9 +95,7 @@ fn json(value: &Value, spot: &Spot<'_>, path: &str) -> Option<Json> {
                     json(&item.value, &spot.at(item.at), &format!("{path}[{index}]"))
                 })
                 .collect();
-            read.into_iter()
-                .collect::<Option<Vec<Json>>>()
-                .map(Json::Array)
+            read.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
         }
         Value::Moment(moment) => Some(moment.as_str().into()),
         Value::Nothing => Some(Json::Null),
@@ -119,37 +110,21 @@ fn json(value: &Value, spot: &Spot<'_>, path: &str) -> Option<Json> {
                     ))
                 })
                 .collect();
-            read.into_iter()
-                .collect::<Option<Map<String, Json>>>()
-                .map(Json::Object)
+            read.into_iter().collect::<Option<Map<String, Json>>>().map(Json::Object)
         }
         Value::Text(text) => Some(text.as_str().into()),
     }
 }
 
 fn masked(value: &Json) -> Json {
-    const TELLTALES: [&str; 6] = [
-        "password",
-        "passwd",
-        "secret",
-        "token",
-        "credential",
-        "api_key",
-    ];
+    const TELLTALES: [&str; 6] = ["password", "passwd", "secret", "token", "credential", "api_key"];
     match value {
         Json::Array(items) => items.iter().map(masked).collect(),
         Json::Object(map) => {
             let mask = |(key, value): (&String, &Json)| {
                 let lower = key.to_ascii_lowercase();
                 let secret = TELLTALES.iter().any(|word| lower.contains(word));
-                (
-                    key.clone(),
-                    if secret {
-                        "(secret)".into()
-                    } else {
-                        masked(value)
-                    },
-                )
+                (key.clone(), if secret { "(secret)".into() } else { masked(value) })
             };
             Json::Object(map.iter().map(mask).collect())
         }

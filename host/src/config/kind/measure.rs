@@ -18,21 +18,12 @@ pub(crate) struct Period {
 
 impl Period {
     /// Zero has a meaning: at once, or not at all.
-    pub(crate) const ANY: Self = Self {
-        least: Duration::ZERO,
-        positive: false,
-    };
+    pub(crate) const ANY: Self = Self { least: Duration::ZERO, positive: false };
     /// Zero would be a mistake.
-    pub(crate) const POSITIVE: Self = Self {
-        least: Duration::ZERO,
-        positive: true,
-    };
+    pub(crate) const POSITIVE: Self = Self { least: Duration::ZERO, positive: true };
 
     pub(crate) const fn at_least(least: Duration) -> Self {
-        Self {
-            least,
-            positive: true,
-        }
+        Self { least, positive: true }
     }
 
     fn holds(&self, duration: Duration) -> bool {
@@ -46,9 +37,7 @@ impl Period {
             Value::Text(number) => format!("{}s", number.trim()),
             _ => return None,
         };
-        period::parse(&text)
-            .filter(|duration| self.holds(*duration))
-            .map(|_| text)
+        period::parse(&text).filter(|duration| self.holds(*duration)).map(|_| text)
     }
 }
 
@@ -57,13 +46,8 @@ impl Kind for Period {
 
     fn name(&self) -> String {
         match self {
-            Self {
-                positive: false, ..
-            } => "duration".to_owned(),
-            Self {
-                least: Duration::ZERO,
-                ..
-            } => "positive duration".to_owned(),
+            Self { positive: false, .. } => "duration".to_owned(),
+            Self { least: Duration::ZERO, .. } => "positive duration".to_owned(),
             Self { least, .. } => format!("duration, at least `{}`", period::show(*least)),
         }
     }
@@ -77,11 +61,7 @@ impl Kind for Period {
     }
 
     fn read(&self, value: &Value, spot: &Spot<'_>) -> Option<Duration> {
-        let duration = if let Value::Text(text) = value {
-            period::parse(text)
-        } else {
-            None
-        };
+        let duration = if let Value::Text(text) = value { period::parse(text) } else { None };
         match duration {
             Some(duration) if duration > period::LONGEST => {
                 let most = period::show(period::LONGEST);
@@ -125,11 +105,7 @@ impl Kind for Size {
     }
 
     fn read(&self, value: &Value, spot: &Spot<'_>) -> Option<usize> {
-        let size = if let Value::Text(text) = value {
-            size::parse(text)
-        } else {
-            None
-        };
+        let size = if let Value::Text(text) = value { size::parse(text) } else { None };
         match (size, value) {
             (Some(size), _) if (1..=self.most).contains(&size) => return Some(size),
             (None, Value::Integer(bytes)) if *bytes > 0 => {

@@ -56,11 +56,7 @@ impl<K: Kind> Key<'_, '_, K> {
     ) -> Option<K::Out> {
         self.row(described);
         let value = self.read().or(fallback);
-        self.set(
-            value
-                .as_ref()
-                .map_or(Json::Null, |value| self.kind.show(value)),
-        );
+        self.set(value.as_ref().map_or(Json::Null, |value| self.kind.show(value)));
         value
     }
 
@@ -89,31 +85,20 @@ impl<K: Kind> Key<'_, '_, K> {
 
     fn row(&self, default: &str) {
         let path = self.table.path_of(self.name);
-        self.table
-            .row(Row::key(&path, self.kind.name(), default, self.meaning));
+        self.table.row(Row::key(&path, self.kind.name(), default, self.meaning));
     }
 
     fn set(&self, value: Json) {
-        let value = if self.kind.secret() && !value.is_null() {
-            "(secret)".into()
-        } else {
-            value
-        };
+        let value = if self.kind.secret() && !value.is_null() { "(secret)".into() } else { value };
         let ledger = self.table.ledger;
         let origin = match (self.table.find(self.name), &ledger.record.borrow().source) {
             (None, _) => Origin::Default,
-            (Some(entry), Source::File(_)) => Origin::File {
-                line: entry.at.map_or(0, |at| at.line),
-            },
-            (Some(_), Source::Module(module)) => Origin::Declared {
-                module: module.clone(),
-            },
+            (Some(entry), Source::File(_)) => {
+                Origin::File { line: entry.at.map_or(0, |at| at.line) }
+            }
+            (Some(_), Source::Module(module)) => Origin::Declared { module: module.clone() },
         };
-        let setting = Setting {
-            key: self.table.path_of(self.name),
-            value,
-            origin,
-        };
+        let setting = Setting { key: self.table.path_of(self.name), value, origin };
         ledger.record.borrow_mut().settings.push(setting);
     }
 }

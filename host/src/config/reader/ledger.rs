@@ -47,10 +47,7 @@ impl Ledger {
     }
 
     pub(in crate::config) fn rehearsal() -> Self {
-        Self {
-            rehearsal: true,
-            ..Self::new(Source::File(PathBuf::new()), Path::new(""))
-        }
+        Self { rehearsal: true, ..Self::new(Source::File(PathBuf::new()), Path::new("")) }
     }
 
     /// Reads a document.
@@ -101,25 +98,14 @@ impl Ledger {
         hint: Option<String>,
     ) {
         let source = self.record.borrow().source.clone();
-        let mistake = Mistake {
-            source,
-            at,
-            key: key.to_owned(),
-            problem,
-            hint,
-        };
+        let mistake = Mistake { source, at, key: key.to_owned(), problem, hint };
         self.mistakes.borrow_mut().push(mistake);
     }
 }
 
 impl Record {
     pub(in crate::config) fn new(source: Source) -> Self {
-        Self {
-            source,
-            positions: BTreeMap::new(),
-            settings: Vec::new(),
-            rows: Vec::new(),
-        }
+        Self { source, positions: BTreeMap::new(), settings: Vec::new(), rows: Vec::new() }
     }
 
     /// A mistake that shows only when several keys are looked at together. It is placed at `key`,
@@ -135,22 +121,11 @@ impl Record {
                 None => break None,
             }
         };
-        Mistake {
-            source: self.source.clone(),
-            at,
-            key: key.to_owned(),
-            problem,
-            hint: None,
-        }
+        Mistake { source: self.source.clone(), at, key: key.to_owned(), problem, hint: None }
     }
 
     pub(in crate::config) fn conflict(&self, key: &str, message: impl Into<String>) -> Mistake {
-        self.mistake(
-            key,
-            Problem::Conflict {
-                message: message.into(),
-            },
-        )
+        self.mistake(key, Problem::Conflict { message: message.into() })
     }
 
     /// Whether the key is written, right or wrong.
@@ -166,9 +141,6 @@ impl Record {
 
     /// ` (line 3)`, if the key is written.
     pub(in crate::config) fn line_of(&self, key: &str) -> String {
-        self.positions
-            .get(key)
-            .map(|at| format!(" (line {})", at.line))
-            .unwrap_or_default()
+        self.positions.get(key).map(|at| format!(" (line {})", at.line)).unwrap_or_default()
     }
 }

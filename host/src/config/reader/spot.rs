@@ -20,13 +20,7 @@ pub(in crate::config) struct Spot<'a> {
 
 impl<'a> Spot<'a> {
     pub(super) fn new(ledger: &'a Ledger, path: String, at: Option<Position>) -> Self {
-        Self {
-            ledger,
-            what: format!("`{path}`"),
-            path,
-            at,
-            secret: false,
-        }
+        Self { ledger, what: format!("`{path}`"), path, at, secret: false }
     }
 
     /// What relative paths start from.
@@ -36,20 +30,12 @@ impl<'a> Spot<'a> {
 
     /// The same key, at another place.
     pub(in crate::config) fn at(&self, at: Option<Position>) -> Self {
-        Self {
-            what: self.what.clone(),
-            path: self.path.clone(),
-            at: at.or(self.at),
-            ..*self
-        }
+        Self { what: self.what.clone(), path: self.path.clone(), at: at.or(self.at), ..*self }
     }
 
     /// The same key, for one part of it.
     pub(in crate::config) fn called(self, part: &str) -> Self {
-        Self {
-            what: format!("{part} of `{}`", self.path),
-            ..self
-        }
+        Self { what: format!("{part} of `{}`", self.path), ..self }
     }
 
     /// Puts down that `value` is not what was expected.
@@ -78,11 +64,8 @@ impl<'a> Spot<'a> {
 
     /// Puts down that the value belongs to a feature that is still to come.
     pub(in crate::config) fn later(&self, word: &str, hint: &str) {
-        let problem = Problem::Later {
-            what: format!("`{} = \"{word}\"`", self.path),
-        };
-        self.ledger
-            .mistake(self.at, &self.path, problem, Some(hint.to_owned()));
+        let problem = Problem::Later { what: format!("`{} = \"{word}\"`", self.path) };
+        self.ledger.mistake(self.at, &self.path, problem, Some(hint.to_owned()));
     }
 
     pub(super) fn refuse(
@@ -93,20 +76,11 @@ impl<'a> Spot<'a> {
         hint: Option<String>,
     ) {
         let (what, expected) = (self.what.clone(), expected.to_owned());
-        let problem = Problem::Value {
-            what,
-            expected,
-            found,
-            suggestion,
-        };
+        let problem = Problem::Value { what, expected, found, suggestion };
         self.ledger.mistake(self.at, &self.path, problem, hint);
     }
 
     fn found(&self, value: &Value) -> String {
-        if self.secret {
-            value.type_name().to_owned()
-        } else {
-            value.describe()
-        }
+        if self.secret { value.type_name().to_owned() } else { value.describe() }
     }
 }

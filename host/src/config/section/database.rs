@@ -41,9 +41,7 @@ pub enum Synchronous {
 
 impl Database {
     pub(in crate::config) fn read(table: &Table<'_>, state_dir: &Path) -> Self {
-        let default = DatabaseUrl::Sqlite {
-            path: state_dir.join("longshore.db"),
-        };
+        let default = DatabaseUrl::Sqlite { path: state_dir.join("longshore.db") };
         let synchronous = Word {
             words: &[("full", Synchronous::Full), ("normal", Synchronous::Normal)],
             later: &[],
@@ -92,10 +90,7 @@ impl Kind for Url {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         if Self::LATER.contains(&scheme) {
             // Without the rest: it may hold a password.
-            spot.later(
-                &format!("{scheme}:…"),
-                "use an embedded database: \"sqlite:longshore.db\"",
-            );
+            spot.later(&format!("{scheme}:…"), "use an embedded database: \"sqlite:longshore.db\"");
         } else if scheme != "sqlite" || path.is_empty() || path.contains('\0') {
             spot.wrong(&self.expected(), value);
         } else if path.starts_with(":memory:") {
@@ -111,9 +106,7 @@ impl Kind for Url {
                 "options after `?` are not read: see `database.synchronous`",
             );
         } else {
-            return Some(DatabaseUrl::Sqlite {
-                path: spot.base().join(path),
-            });
+            return Some(DatabaseUrl::Sqlite { path: spot.base().join(path) });
         }
         None
     }

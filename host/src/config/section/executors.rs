@@ -40,12 +40,9 @@ pub enum PluginIsolation {
 impl Plugins {
     pub(in crate::config) fn read(table: &Table<'_>) -> Self {
         table.later(&["require_pins", "pins"]);
-        let dir = table
-            .key("dir", FilePath)
-            .means("Directory with the executors' shared libraries.");
-        Self {
-            dir: dir.or_described(table.base().join("plugins"), "`\"plugins\"`"),
-        }
+        let dir =
+            table.key("dir", FilePath).means("Directory with the executors' shared libraries.");
+        Self { dir: dir.or_described(table.base().join("plugins"), "`\"plugins\"`") }
     }
 }
 

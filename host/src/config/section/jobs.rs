@@ -124,9 +124,7 @@ impl Priority {
 
     /// The priority of that number, from 1 to 4.
     pub fn new(number: u8) -> Option<Self> {
-        (Self::FIRST.0..=Self::LAST.0)
-            .contains(&number)
-            .then_some(Self(number))
+        (Self::FIRST.0..=Self::LAST.0).contains(&number).then_some(Self(number))
     }
 
     /// Its number.
@@ -142,14 +140,8 @@ impl Default for Priority {
 }
 
 /// At least one, and few enough to be counted in one statement.
-pub(in crate::config) const WORKERS: Count = Count {
-    least: 1,
-    most: 10_000,
-};
-const RETRIES: Count = Count {
-    least: 0,
-    most: 1000,
-};
+pub(in crate::config) const WORKERS: Count = Count { least: 1, most: 10_000 };
+const RETRIES: Count = Count { least: 0, most: 1000 };
 
 const MAX_WORKERS: &str = "How many jobs of the type run at a time in one host.";
 const TIMEOUT: &str = "How long an attempt may take, set-up included; the work is then stopped and \

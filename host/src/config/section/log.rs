@@ -47,10 +47,8 @@ impl Log {
             ],
             later: &[],
         };
-        let format = Word {
-            words: &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            later: &[],
-        };
+        let format =
+            Word { words: &[("text", LogFormat::Text), ("json", LogFormat::Json)], later: &[] };
         Self {
             level: table
                 .key("level", level)

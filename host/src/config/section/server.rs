@@ -80,17 +80,9 @@ impl Server {
 
 impl Tls {
     fn read(table: &Table<'_>) -> Option<Self> {
-        let cert = table
-            .key("cert", FilePath)
-            .means("PEM file with the certificate chain.")
-            .required();
-        let key = table
-            .key("key", FilePath)
-            .means("PEM file with the private key.")
-            .required();
-        Some(Self {
-            cert: cert?,
-            key: key?,
-        })
+        let cert =
+            table.key("cert", FilePath).means("PEM file with the certificate chain.").required();
+        let key = table.key("key", FilePath).means("PEM file with the private key.").required();
+        Some(Self { cert: cert?, key: key? })
     }
 }

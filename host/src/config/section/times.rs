@@ -60,13 +60,7 @@ impl Recovery {
                 .means("Time between two sweeps for jobs whose host has died.")
                 .or(Duration::from_secs(10)),
             max_recoveries: table
-                .key(
-                    "max_recoveries",
-                    Count {
-                        least: 0,
-                        most: 1000,
-                    },
-                )
+                .key("max_recoveries", Count { least: 0, most: 1000 })
                 .means(
                     "How often a job may be started anew because what ran it died, before it is \
                      failed.",

@@ -49,10 +49,7 @@ impl Token {
     pub(in crate::config) fn read(table: &Table<'_>, index: usize) -> Option<Self> {
         table.later(&["grants"]);
         let role = Word {
-            words: &[
-                ("admin", RoleName::Admin),
-                ("submitter", RoleName::Submitter),
-            ],
+            words: &[("admin", RoleName::Admin), ("submitter", RoleName::Submitter)],
             later: &[],
         };
         let name = table
@@ -88,10 +85,7 @@ impl Token {
         match sources.iter().filter(|written| **written).count() {
             0 => table.conflict(None, "a token needs one of `sha256`, `file` and `env`"),
             1 => {}
-            _ => table.conflict(
-                None,
-                "a token has one of `sha256`, `file` and `env`, not several",
-            ),
+            _ => table.conflict(None, "a token has one of `sha256`, `file` and `env`, not several"),
         }
         if role == Some(RoleName::Admin) {
             for limit in ["job_types", "workspaces"] {
@@ -115,11 +109,6 @@ impl Token {
                 workspaces: workspaces.map(BTreeSet::from_iter),
             },
         };
-        Some(Self {
-            name: name?,
-            secret: secret?,
-            role,
-            index,
-        })
+        Some(Self { name: name?, secret: secret?, role, index })
     }
 }

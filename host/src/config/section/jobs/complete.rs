@@ -25,17 +25,10 @@ impl JobTable {
         origin: Origin,
     ) -> (Option<JobType>, Vec<Conflict>) {
         let mut conflicts = Vec::new();
-        let executor = self
-            .executor
-            .as_deref()
-            .or(default_executor)
-            .map(str::to_owned);
+        let executor = self.executor.as_deref().or(default_executor).map(str::to_owned);
         if executor.is_none() {
             let way_out = "name one, or set `routing.default_executor`";
-            conflicts.push((
-                "executor",
-                format!("job type `{name}` has no executor: {way_out}"),
-            ));
+            conflicts.push(("executor", format!("job type `{name}` has no executor: {way_out}")));
         }
         if self.exclusive.as_ref().is_none_or(Option::is_none) {
             let written = [
@@ -99,16 +92,12 @@ impl JobType {
                 Some(super::Exclusive::Params(names)) => names.as_slice(),
                 _ => &[],
             };
-            let named = [
-                ("exclusive", excluding),
-                ("required_params", &self.required_params),
-            ];
+            let named = [("exclusive", excluding), ("required_params", &self.required_params)];
             for (key, names) in named {
                 for name in names.iter().filter(|name| !accepted.contains(name)) {
                     let meant = suggest::closest(name, accepted.iter().map(String::as_str));
-                    let meant = meant
-                        .map(|meant| format!(", did you mean `{meant}`?"))
-                        .unwrap_or_default();
+                    let meant =
+                        meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
                     conflicts.push((
                         key,
                         format!(
@@ -155,10 +144,7 @@ impl JobType {
             run,
             ("executor", self.executor.as_str().into()),
             ("max_workers", self.max_workers.into()),
-            (
-                "max_running",
-                self.max_running.map_or(Json::Null, Json::from),
-            ),
+            ("max_running", self.max_running.map_or(Json::Null, Json::from)),
             ("timeout", time(self.timeout)),
             ("priority", self.priority.get().into()),
             ("exclusive", show_exclusive(self.exclusive.as_ref())),
@@ -188,20 +174,12 @@ impl JobType {
             ("required_params", self.required_params.clone().into()),
             ("stop_grace", time(self.stop_grace)),
             ("options", self.options.clone().unwrap_or(Json::Null)),
-            (
-                "description",
-                self.description.clone().map_or(Json::Null, Json::from),
-            ),
+            ("description", self.description.clone().map_or(Json::Null, Json::from)),
         ]);
-        shown
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
+        shown.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 
 fn object(map: &std::collections::BTreeMap<String, String>) -> Json {
-    map.iter()
-        .map(|(key, value)| (key.clone(), Json::from(value.as_str())))
-        .collect()
+    map.iter().map(|(key, value)| (key.clone(), Json::from(value.as_str()))).collect()
 }

@@ -61,16 +61,10 @@ impl JobTable {
             "requires_local",
         ]);
         if table.has("function") && table.has("command") {
-            table.conflict(
-                Some("command"),
-                "a job type has a `function` or a `command`, not both",
-            );
+            table.conflict(Some("command"), "a job type has a `function` or a `command`, not both");
         }
         let on_conflict = Word {
-            words: &[
-                ("cancel", OnConflict::Cancel),
-                ("requeue", OnConflict::Requeue),
-            ],
+            words: &[("cancel", OnConflict::Cancel), ("requeue", OnConflict::Requeue)],
             later: &[],
         };
         let run = "`function` or `command`: one is required, unless a decorator declares the type";
@@ -188,16 +182,9 @@ impl JobTable {
     pub(in crate::config) fn read_declared(table: &Table<'_>) -> Self {
         table.key("name", TEXT).optional();
         let required = table.key("required_params", List::of(PARAMETER)).optional();
-        let optional = table
-            .key("optional_params", List::of(PARAMETER))
-            .or(Vec::new());
+        let optional = table.key("optional_params", List::of(PARAMETER)).or(Vec::new());
         let accepts_any = table.key("accepts_extra_params", Flag).or(false);
-        let accepted = required
-            .iter()
-            .flatten()
-            .chain(&optional)
-            .cloned()
-            .collect();
+        let accepted = required.iter().flatten().chain(&optional).cloned().collect();
         let mut job = Self {
             function: table.key("function", FUNCTION).required(),
             max_workers: table.key("max_workers", WORKERS).optional(),
@@ -307,11 +294,8 @@ impl Kind for PriorityKind {
     }
 
     fn read(&self, value: &Value, spot: &Spot<'_>) -> Option<Priority> {
-        let number = if let Value::Integer(number) = value {
-            u8::try_from(*number).ok()
-        } else {
-            None
-        };
+        let number =
+            if let Value::Integer(number) = value { u8::try_from(*number).ok() } else { None };
         let priority = number.and_then(Priority::new);
         if priority.is_none() {
             spot.wrong(&self.expected(), value);
@@ -327,10 +311,7 @@ impl Kind for PriorityKind {
 struct ExclusiveKind;
 
 impl ExclusiveKind {
-    const NAMES: List<crate::config::kind::form::Form<String>> = List {
-        of: PARAMETER,
-        least: 1,
-    };
+    const NAMES: List<crate::config::kind::form::Form<String>> = List { of: PARAMETER, least: 1 };
 }
 
 impl Kind for ExclusiveKind {
