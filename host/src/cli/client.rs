@@ -1,0 +1,323 @@
+//! Speaks HTTP with a host.
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use axum::http::{HeaderMap, Method, Request, Response, header};
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::{
+    Agent, Body, Error, Proxy,
+    tls::{Certificate, RootCerts, TlsConfig},
+};
+
+use super::{exit::Exit, reach::is_loopback};
+
+/// Parameters and a result at their default limits, and room around them.
+const LARGEST_ANSWER: u64 = 64 << 20;
+/// A host on another continent answers sooner.
+const CONNECT: Duration = Duration::from_secs(10);
+/// From the request to its whole answer; a bulk of large parameters over a slow line included.
+const ANSWER: Duration = Duration::from_secs(120);
+
+/// Talks to one host.
+#[derive(Debug)]
+pub(super) struct Client {
+    agent: Agent,
+    url: String,
+    authorisation: String,
+}
+
+/// A text and its headers.
+pub(super) struct Text {
+    pub(super) text: String,
+    headers: HeaderMap,
+}
+
+impl Text {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Whose certificates are believed.
+pub(super) enum Trust {
+    /// The system's.
+    System,
+    /// This one, and no other.
+    Certificate(PathBuf),
+}
+
+/// Why the host did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The admin token cannot be read.
+    #[error(
+        "cannot read the host's admin token `{path}`; run as its user, or give a token with --token-file or LONGSHORE_TOKEN"
+    )]
+    AdminToken {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The certificate that the configuration names.
+    #[error("cannot read the host's certificate `{path}`; see `server.tls`")]
+    Certificate {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What answers is no host, or one of another age.
+    #[error("what answers at {url} is no longshore host: {message}")]
+    Foreign {
+        /// Where.
+        url: String,
+        /// What it did.
+        message: String,
+    },
+    /// The host has no admin token yet.
+    #[error(
+        "no host has started with this configuration yet (there is no `{path}`); start one with `longshore serve`"
+    )]
+    NoAdminToken {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// There is no such job, or it is not ours to see.
+    #[error("{message}")]
+    NotFound {
+        /// What the host says.
+        message: String,
+    },
+    /// No token for that host is known here.
+    #[error("no token for {url}; give one with --token-file or LONGSHORE_TOKEN")]
+    NoToken {
+        /// Where.
+        url: String,
+    },
+    /// The host refuses the request.
+    #[error("{message}")]
+    Refused {
+        /// What the host says.
+        message: String,
+    },
+    /// The host has a problem of its own.
+    #[error("the host at {url} could not do it: {message}")]
+    Troubled {
+        /// Where.
+        url: String,
+        /// What it says.
+        message: String,
+    },
+    /// The host does not accept the token.
+    #[error("the host at {url} does not accept the token: {message}")]
+    Unauthorised {
+        /// Where.
+        url: String,
+        /// What it says.
+        message: String,
+    },
+    /// No host answers.
+    #[error(
+        "no host answers at {url}; start one with `longshore serve`, or name another with --url"
+    )]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl ClientError {
+    /// What a script is told.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::AdminToken { .. }
+            | Self::Certificate { .. }
+            | Self::Foreign { .. }
+            | Self::NoAdminToken { .. }
+            | Self::NoToken { .. }
+            | Self::Unauthorised { .. }
+            | Self::Unreachable { .. } => Exit::Unreachable,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Refused { .. } => Exit::Refused,
+            Self::Troubled { .. } => Exit::Failure,
+        }
+    }
+
+    /// Whether the same request may succeed soon: a host that restarts does not answer for a moment.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Troubled { .. })
+    }
+}
+
+impl Client {
+    pub(super) fn new(url: String, token: &str, trust: &Trust) -> Result<Self, ClientError> {
+        let roots = match trust {
+            Trust::System => RootCerts::PlatformVerifier,
+            Trust::Certificate(path) => RootCerts::Specific(certificates(path)?.into()),
+        };
+        // A proxy of the environment is for the world outside.
+        let proxy = if is_loopback(&url) { None } else { Proxy::try_from_env() };
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            // A token follows nobody's directions.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .timeout_connect(Some(CONNECT))
+            .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Self { agent, url, authorisation: format!("Bearer {token}") })
+    }
+
+    /// Where the host is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reads something.
+    pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
+        let response = self.send(Method::GET, path, None, Some(ANSWER))?;
+        self.read(response)
+    }
+
+    /// Asks for something that changes the host.
+    pub(super) fn send_json(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, ClientError> {
+        let response = self.send(method, path, Some(body.to_string()), Some(ANSWER))?;
+        self.read(response)
+    }
+
+    /// Reads text, and what stands above it.
+    pub(super) fn text(&self, path: &str) -> Result<Text, ClientError> {
+        let mut response = self.send(Method::GET, path, None, Some(ANSWER))?;
+        let text = self.body(&mut response)?;
+        Ok(Text { text, headers: response.into_parts().0.headers })
+    }
+
+    /// Reads something that comes bit by bit, for as long as it takes.
+    pub(super) fn stream(&self, path: &str) -> Result<impl io::Read + use<>, ClientError> {
+        let response = self.send(Method::GET, path, None, None)?;
+        Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        deadline: Option<Duration>,
+    ) -> Result<Response<Body>, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header(header::AUTHORIZATION, &self.authorisation)
+            .header(header::ACCEPT, "application/json");
+        let sent = match body {
+            Some(body) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body)
+                .map_err(Error::from)
+                .and_then(|request| self.run(request, deadline)),
+            None => request
+                .body(())
+                .map_err(Error::from)
+                .and_then(|request| self.run(request, deadline)),
+        };
+        let mut response = sent.map_err(|error| self.unreachable(error))?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            return Ok(response);
+        }
+        let text = response.body_mut().with_config().limit(1 << 20).read_to_string();
+        Err(self.refusal(status, &text.unwrap_or_default()))
+    }
+
+    fn run(
+        &self,
+        request: Request<impl ureq::AsSendBody>,
+        deadline: Option<Duration>,
+    ) -> Result<Response<Body>, Error> {
+        let request = self.agent.configure_request(request).timeout_global(deadline).build();
+        self.agent.run(request)
+    }
+
+    fn body(&self, response: &mut Response<Body>) -> Result<String, ClientError> {
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string();
+        body.map_err(|error| self.unreachable(error))
+    }
+
+    fn read(&self, mut response: Response<Body>) -> Result<Value, ClientError> {
+        let text = self.body(&mut response)?;
+        serde_json::from_str(&text).map_err(|error| ClientError::Foreign {
+            url: self.url.clone(),
+            message: format!("its answer cannot be read: {error}"),
+        })
+    }
+
+    fn unreachable(&self, error: Error) -> ClientError {
+        let source = match error {
+            // It says what it is by itself.
+            Error::Io(error) => error.into(),
+            other => other.into(),
+        };
+        ClientError::Unreachable { url: self.url.clone(), source }
+    }
+
+    /// What an answer other than yes means.
+    fn refusal(&self, status: u16, text: &str) -> ClientError {
+        let url = self.url.clone();
+        let Ok(Told { error }) = serde_json::from_str(text) else {
+            return ClientError::Foreign {
+                url,
+                message: format!("it answers with status {status}"),
+            };
+        };
+        let message = match error.field {
+            Some(field) => format!("{field}: {}", error.message),
+            None => error.message,
+        };
+        match status {
+            401 => ClientError::Unauthorised { url, message },
+            404 => ClientError::NotFound { message },
+            400..500 => ClientError::Refused { message },
+            _ => ClientError::Troubled { url, message },
+        }
+    }
+}
+
+/// The body of every answer that is an error.
+#[derive(Deserialize)]
+struct Told {
+    error: ToldError,
+}
+
+#[derive(Deserialize)]
+struct ToldError {
+    message: String,
+    field: Option<String>,
+}
+
+fn certificates(path: &PathBuf) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let failed = |source| ClientError::Certificate { path: path.clone(), source };
+    let pem = fs::read(path).map_err(|source| failed(source.into()))?;
+    let items = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
+        Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(error) => Some(Err(failed(error.into()))),
+    });
+    items.collect()
+}

@@ -1,0 +1,71 @@
+//! The executors: whether each has what it needs.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Deserialize;
+
+use super::{
+    finding::{Finding, fail, failed, ok, warn},
+    host::Seat,
+};
+use crate::{cli::client::Client, config::Config, plugin::Registry, report::Chain};
+
+const SUBJECT: &str = "executors";
+
+pub(super) async fn examine(config: &Config, registry: &Registry, seat: &Seat) -> Vec<Finding> {
+    match seat {
+        Seat::Answers(client) => asked(client),
+        Seat::Silent => vec![warn(
+            SUBJECT,
+            "not looked at: a host that does not answer may be using them",
+            "start the host, or end it, and look again",
+        )],
+        Seat::Free => opened(config, registry).await,
+    }
+}
+
+/// What the host says of them.
+fn asked(client: &Client) -> Vec<Finding> {
+    #[derive(Deserialize)]
+    struct Answer {
+        executors: Vec<Executor>,
+    }
+    #[derive(Deserialize)]
+    struct Executor {
+        name: String,
+        ready: bool,
+        trouble: Option<String>,
+    }
+    let answer = match client.get("/api/3.0/executors") {
+        Ok(answer) => answer,
+        Err(error) => return vec![failed(SUBJECT, format!("{:#}", Chain(&error)))],
+    };
+    let Ok(Answer { executors }) = Answer::deserialize(answer) else {
+        return vec![fail(SUBJECT, "the host's answer cannot be read", "bring both up to date")];
+    };
+    let finding = |executor: Executor| {
+        let name = executor.name;
+        if executor.ready {
+            return ok(SUBJECT, format!("`{name}` takes jobs"));
+        }
+        let why = executor.trouble.unwrap_or_else(|| "it does not say why".to_owned());
+        failed(SUBJECT, format!("`{name}` takes no jobs: {why}"))
+    };
+    executors.into_iter().map(finding).collect()
+}
+
+/// Opens each for a moment. No host runs, so nobody is disturbed.
+async fn opened(config: &Config, registry: &Registry) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, executor) in &config.executors {
+        let open = registry.open(name, &executor.plugin, &executor.config, Arc::new(())).await;
+        findings.push(match open {
+            Ok(open) => match open.stop(Duration::from_secs(5)).await {
+                Ok(()) => ok(SUBJECT, format!("`{name}` has what it needs")),
+                Err(error) => failed(SUBJECT, format!("`{name}` does not stop: {error}")),
+            },
+            Err(problem) => failed(SUBJECT, format!("{}: {problem}", problem.code)),
+        });
+    }
+    findings
+}

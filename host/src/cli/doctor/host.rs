@@ -1,0 +1,130 @@
+//! The host itself: whether one runs here, whether it answers, and whether its clock is ours.
+
+use std::{fs::File, path::Path};
+
+use jiff::{Timestamp, fmt::rfc2822};
+use rustix::fs::FlockOperation;
+use serde_json::Value;
+
+use super::finding::{Finding, fail, failed, ok, warn};
+use crate::{
+    cli::{
+        client::{Client, ClientError},
+        error::CliError,
+        moment::span,
+        reach::Reach,
+    },
+    clock,
+    config::Config,
+    report::Chain,
+};
+
+const SUBJECT: &str = "host";
+/// Midnight of 2025-01-01 UTC, in seconds: before this software was written.
+const PAST: i64 = 1_735_689_600;
+/// What a network and a header in whole seconds explain.
+const TOLERATED: u64 = 3;
+
+/// Who uses the state directory now.
+pub(super) enum Seat {
+    /// A host that answers.
+    Answers(Client),
+    /// A host that does not.
+    Silent,
+    /// Nobody.
+    Free,
+}
+
+pub(super) fn examine(config: &Config, reach: &Reach, path: Option<&Path>) -> (Vec<Finding>, Seat) {
+    let taken = is_taken(&config.state_dir.join("host.lock"));
+    let client = match reach.client(path) {
+        Ok(client) => client,
+        Err(CliError::Client(ClientError::NoAdminToken { .. })) if !taken => {
+            let finding = ok(SUBJECT, "none has started here yet; `longshore serve` starts one");
+            return (vec![finding, own_clock()], Seat::Free);
+        }
+        Err(error) => {
+            let seat = if taken { Seat::Silent } else { Seat::Free };
+            return (vec![failed(SUBJECT, format!("{:#}", Chain(&error))), own_clock()], seat);
+        }
+    };
+    match client.text("/api/3.0/server-info") {
+        Ok(answer) => {
+            let mut findings = vec![known(&client, &answer.text)];
+            findings.push(ready(&client));
+            findings.push(clocks(answer.header("date")).unwrap_or_else(own_clock));
+            (findings, Seat::Answers(client))
+        }
+        Err(error) => {
+            let finding = match (&error, taken) {
+                (ClientError::Unreachable { url, .. }, false) => {
+                    ok(SUBJECT, format!("none runs at {url}; `longshore serve` starts one"))
+                }
+                (ClientError::Unreachable { url, .. }, true) => fail(
+                    SUBJECT,
+                    format!("one uses the state directory, and does not answer at {url}"),
+                    "it may be starting, or listen elsewhere: name it with --url, and see its log",
+                ),
+                _ => failed(SUBJECT, format!("{:#}", Chain(&error))),
+            };
+            (vec![finding, own_clock()], if taken { Seat::Silent } else { Seat::Free })
+        }
+    }
+}
+
+/// Whether a process holds that lock. A file that is not there is made by nobody here: it would
+/// belong to whoever asks.
+fn is_taken(lock: &Path) -> bool {
+    let Ok(file) = File::open(lock) else { return false };
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+}
+
+fn known(client: &Client, answer: &str) -> Finding {
+    let info: Value = serde_json::from_str(answer).unwrap_or_default();
+    let own = env!("CARGO_PKG_VERSION");
+    match info["version"].as_str() {
+        Some(version) if version == own => {
+            ok(SUBJECT, format!("version {version} answers at {}", client.url()))
+        }
+        Some(version) => warn(
+            SUBJECT,
+            format!("version {version} answers at {}, this command is {own}", client.url()),
+            "restart the host to bring it up to date",
+        ),
+        None => fail(SUBJECT, format!("what answers at {} is no host", client.url()), "see --url"),
+    }
+}
+
+fn ready(client: &Client) -> Finding {
+    const SUBJECT: &str = "host health";
+    match client.get("/api/3.0/health/ready") {
+        Ok(_) => ok(SUBJECT, "it takes jobs"),
+        Err(error) => failed(SUBJECT, format!("{:#}", Chain(&error))),
+    }
+}
+
+fn clocks(date: Option<&str>) -> Option<Finding> {
+    let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date?).ok()?.as_second();
+    let apart = theirs.abs_diff(now());
+    Some(if apart <= TOLERATED {
+        ok("clock", "the host's and this one agree")
+    } else {
+        let apart = span(std::time::Duration::from_secs(apart));
+        warn(
+            "clock",
+            format!("the host's and this one are {apart} apart"),
+            "set both by NTP; --run-at with a duration goes by this one",
+        )
+    })
+}
+
+fn own_clock() -> Finding {
+    if now() > PAST {
+        return ok("clock", Timestamp::now().strftime("%F %T UTC").to_string());
+    }
+    fail("clock", "this machine's clock is years behind", "set it by NTP, or jobs are never due")
+}
+
+fn now() -> i64 {
+    clock::wall_us() / 1_000_000
+}

@@ -1,0 +1,59 @@
+//! `longshore migrate`: the database's schema, brought up to date.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::Path};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{block_on, error::CliError, exit::Exit, output::Output, reach};
+use crate::{
+    config::{DatabaseUrl, Synchronous},
+    store::{self, Schema, Store},
+};
+
+/// Brings the database's schema up to date
+///
+/// `longshore serve` does this by itself; here it can be done before. No host may run on the
+/// database. A schema of a newer version is refused untouched.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  $ longshore migrate --config /etc/longshore/longshore.toml")]
+pub(super) struct Migrate {
+    /// Print JSON: `{"from": 0, "to": 1}`.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Migrate {
+    pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
+        let config = reach::load(config)?;
+        let DatabaseUrl::Sqlite { path } = &config.database.url;
+        let synchronous = match config.database.synchronous {
+            Synchronous::Full => store::Synchronous::Full,
+            Synchronous::Normal => store::Synchronous::Normal,
+        };
+        let state = &config.state_dir;
+        DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(|source| {
+            let step = format!("make the state directory `{}`", state.display());
+            CliError::System { step, source }
+        })?;
+        let migrated = block_on(async {
+            let (store, migrated) = Store::open(path, synchronous, Schema::Migrate).await?;
+            store.close().await;
+            Ok(migrated)
+        })?
+        .map_err(CliError::Migrate)?;
+        let (from, to) = (migrated.from, migrated.to);
+        if self.json {
+            output.json(&json!({ "from": from, "to": to }))?;
+        } else if from == 0 {
+            output.line(format_args!("made {} with schema version {to}", path.display()))?;
+        } else if from == to {
+            output.line(format_args!("{} has schema version {to} already", path.display()))?;
+        } else {
+            output
+                .line(format_args!("{} went from schema version {from} to {to}", path.display()))?;
+        }
+        Ok(Exit::Success)
+    }
+}

@@ -1,0 +1,33 @@
+//! `longshore plugin`: what is in the plugin directory.
+
+mod inspect;
+pub(super) mod list;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::{error::CliError, exit::Exit, output::Output};
+
+/// Looks at plugins without running them
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Plugin {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::List),
+    Inspect(inspect::Inspect),
+}
+
+impl Plugin {
+    pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
+        match self.command {
+            Command::List(command) => command.run(config, output),
+            Command::Inspect(command) => command.run(output),
+        }
+    }
+}
