@@ -49,10 +49,7 @@ impl Stop {
             _ => return None,
         };
         let grace = u64::from_le_bytes(packet[8..].try_into().ok()?);
-        Some(Self {
-            reason,
-            grace: Duration::from_millis(grace),
-        })
+        Some(Self { reason, grace: Duration::from_millis(grace) })
     }
 }
 
@@ -63,10 +60,7 @@ mod tests {
     #[test]
     fn a_request_survives_the_socket() {
         for reason in [Reason::Stop, Reason::Cancel] {
-            let stop = Stop {
-                reason,
-                grace: Duration::from_millis(30_500),
-            };
+            let stop = Stop { reason, grace: Duration::from_millis(30_500) };
             assert_eq!(Stop::decode(&stop.encode()), Some(stop));
         }
     }

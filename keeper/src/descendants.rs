@@ -57,9 +57,7 @@ fn each_pid(list: &OwnedFd, mut act: impl FnMut(Pid)) -> Result<()> {
         }
         for byte in &buffer[..count] {
             if byte.is_ascii_digit() {
-                number = number
-                    .saturating_mul(10)
-                    .saturating_add(i32::from(byte - b'0'));
+                number = number.saturating_mul(10).saturating_add(i32::from(byte - b'0'));
             } else if let Some(pid) = Pid::from_raw(std::mem::take(&mut number)) {
                 act(pid);
             }

@@ -29,10 +29,7 @@ use crate::{
 
 /// Descendants that are killed wake us when they end. This is for those that come to us without
 /// waking anybody: orphans of a process that had ended before we looked.
-const LOOK_AGAIN: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 10_000_000,
-};
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// How much is drained after the last descendant is gone, in reads: more than a pipe can hold, and
 /// an end for one that a stranger goes on writing to.
@@ -58,14 +55,9 @@ impl Desk {
 pub(crate) fn keep(order: &Order<'_>, desk: &Desk) {
     let record = match Keeper::start(order, desk) {
         Ok(keeper) => keeper.see_through(),
-        Err(NotStarted { cause, status }) => Record {
-            cause,
-            status,
-            started: 0,
-            ended: wall_clock(),
-            output: 0,
-            lost: 0,
-        },
+        Err(NotStarted { cause, status }) => {
+            Record { cause, status, started: 0, ended: wall_clock(), output: 0, lost: 0 }
+        }
     };
     desk.record(&record);
 }
@@ -77,10 +69,7 @@ struct NotStarted {
 
 impl From<Errno> for NotStarted {
     fn from(errno: Errno) -> Self {
-        Self {
-            cause: Cause::SetUpFailed,
-            status: Status::Errno(errno.raw_os_error()),
-        }
+        Self { cause: Cause::SetUpFailed, status: Status::Errno(errno.raw_os_error()) }
     }
 }
 
@@ -129,10 +118,7 @@ impl<'a> Keeper<'a> {
                 Failure::Clone(errno) => (Cause::SetUpFailed, errno),
                 Failure::Exec(errno) => (Cause::ExecFailed, errno),
             };
-            NotStarted {
-                cause,
-                status: Status::Errno(errno.raw_os_error()),
-            }
+            NotStarted { cause, status: Status::Errno(errno.raw_os_error()) }
         })?;
         let mut keeper = Self {
             desk,
@@ -161,10 +147,7 @@ impl<'a> Keeper<'a> {
             }
         }
         Record {
-            cause: self
-                .ending
-                .as_ref()
-                .map_or(Cause::Ended, |ending| ending.cause),
+            cause: self.ending.as_ref().map_or(Cause::Ended, |ending| ending.cause),
             status: self.status.map_or(Status::None, read_status),
             started: self.started,
             ended: wall_clock(),
@@ -198,12 +181,8 @@ impl<'a> Keeper<'a> {
 
     fn wait_for_events(&self) -> [bool; 4] {
         let on = |fd| PollFd::new(fd, PollFlags::IN);
-        let mut events = [
-            on(&self.children),
-            on(&self.timer),
-            on(&self.desk.control),
-            on(&self.children),
-        ];
+        let mut events =
+            [on(&self.children), on(&self.timer), on(&self.desk.control), on(&self.children)];
         // A closed pipe is always readable: without this the loop would never sleep again.
         let watched = if let Some(pipe) = &self.pipe {
             events[3] = on(pipe);
@@ -308,25 +287,14 @@ impl<'a> Keeper<'a> {
             tv_sec: i64::try_from(moment / 1_000_000_000).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(moment % 1_000_000_000).unwrap_or(0).max(1),
         };
-        let once = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value: value,
-        };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         // Cannot fail: the descriptor is ours and the value is in range.
         let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once);
     }
 }
 
 fn gate(order: &Order<'_>, control: &OwnedFd) -> Result<(), NotStarted> {
-    let refused = |cause| {
-        Err(NotStarted {
-            cause,
-            status: Status::None,
-        })
-    };
+    let refused = |cause| Err(NotStarted { cause, status: Status::None });
     match request(control) {
         Request::Stop(stop) => refused(of(stop.reason)),
         Request::HostGone => refused(Cause::HostGone),

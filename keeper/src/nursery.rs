@@ -25,10 +25,7 @@ use crate::{
 };
 
 /// How long to wait for killed orphans to end before looking for more of them.
-const LOOK_AGAIN: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 5_000_000,
-};
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// Serves the executor whose socket is our standard input until it is gone and every keeper is done.
 pub(crate) fn run() -> Result<()> {
@@ -36,11 +33,8 @@ pub(crate) fn run() -> Result<()> {
     let inherited = unsafe { BorrowedFd::borrow_raw(0) };
     let orders = fcntl_dupfd_cloexec(inherited, 3)?;
     settle(&orders)?;
-    let mut nursery = Nursery {
-        orders: Some(orders),
-        children: signals::of_children()?,
-        kept: vec![],
-    };
+    let mut nursery =
+        Nursery { orders: Some(orders), children: signals::of_children()?, kept: vec![] };
     let mut packet = vec![0_u8; MAX_ORDER_BYTES];
     while nursery.orders.is_some() || !nursery.kept.is_empty() {
         let [ordered, ended] = nursery.wait_for_events();
@@ -63,18 +57,8 @@ fn settle(orders: &OwnedFd) -> Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     // Two descriptors per running attempt; a job gets the usual limit back.
     let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
-    rustix::process::setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: hard,
-            maximum: hard,
-        },
-    )?;
-    let null = rustix::fs::open(
-        c"/dev/null",
-        rustix::fs::OFlags::RDWR,
-        rustix::fs::Mode::empty(),
-    )?;
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard })?;
+    let null = rustix::fs::open(c"/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
@@ -100,10 +84,7 @@ struct Kept {
 impl Nursery {
     fn wait_for_events(&self) -> [bool; 2] {
         let on = |fd| PollFd::new(fd, PollFlags::IN);
-        let mut events = [
-            on(&self.children),
-            on(self.orders.as_ref().unwrap_or(&self.children)),
-        ];
+        let mut events = [on(&self.children), on(self.orders.as_ref().unwrap_or(&self.children))];
         if poll(&mut events, None).is_err() {
             return [false; 2];
         }
@@ -177,14 +158,7 @@ impl Nursery {
         }
         let cause = Cause::KeeperKilled;
         let ended = wall_clock();
-        let record = Record {
-            cause,
-            status: Status::None,
-            started: 0,
-            ended,
-            output: 0,
-            lost: 0,
-        };
+        let record = Record { cause, status: Status::None, started: 0, ended, output: 0, lost: 0 };
         kept.desk.record(&record);
     }
 
@@ -199,10 +173,7 @@ impl Nursery {
                 continue;
             }
             empty_looks = 0;
-            let _ = poll(
-                &mut [PollFd::new(&self.children, PollFlags::IN)],
-                Some(&LOOK_AGAIN),
-            );
+            let _ = poll(&mut [PollFd::new(&self.children, PollFlags::IN)], Some(&LOOK_AGAIN));
             // May find another killed keeper, and then sweeps for that one too.
             self.reap();
         }
@@ -225,14 +196,8 @@ fn receive(orders: &OwnedFd, packet: &mut [u8]) -> Result<(usize, Option<Desk>)>
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let RecvMsg { bytes, .. } = retry_on_intr(|| {
-        recvmsg(
-            orders,
-            &mut [IoSliceMut::new(packet)],
-            &mut ancillary,
-            flags,
-        )
-    })?;
+    let RecvMsg { bytes, .. } =
+        retry_on_intr(|| recvmsg(orders, &mut [IoSliceMut::new(packet)], &mut ancillary, flags))?;
     let mut descriptors = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
@@ -242,11 +207,7 @@ fn receive(orders: &OwnedFd, packet: &mut [u8]) -> Result<(usize, Option<Desk>)>
         .next()
         .zip(descriptors.next())
         .zip(descriptors.next())
-        .map(|((control, directory), exit_file)| Desk {
-            control,
-            directory,
-            exit_file,
-        });
+        .map(|((control, directory), exit_file)| Desk { control, directory, exit_file });
     Ok((bytes, desk))
 }
 

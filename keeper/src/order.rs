@@ -38,10 +38,7 @@ pub fn encode(
     variables: &[CString],
 ) -> Result<Vec<u8>, TooLong> {
     let strings = || arguments.iter().chain(variables);
-    let bytes = HEAD
-        + strings()
-            .map(|s| s.as_bytes_with_nul().len())
-            .sum::<usize>();
+    let bytes = HEAD + strings().map(|s| s.as_bytes_with_nul().len()).sum::<usize>();
     if bytes > MAX_ORDER_BYTES {
         return Err(TooLong { bytes });
     }
@@ -87,12 +84,7 @@ impl<'packet> Order<'packet> {
         let arguments = strings(short(16)?)?;
         let variables = strings(short(20)?)?;
         let whole = rest.is_empty() && !arguments.is_empty();
-        whole.then_some(Self {
-            deadline: long(0)?,
-            grace: long(8)?,
-            arguments,
-            variables,
-        })
+        whole.then_some(Self { deadline: long(0)?, grace: long(8)?, arguments, variables })
     }
 }
 
@@ -111,20 +103,8 @@ mod tests {
         let packet = encode(7, 9, &arguments, &variables).unwrap();
         let order = Order::decode(&packet).unwrap();
         assert_eq!((order.deadline, order.grace), (7, 9));
-        assert!(
-            order
-                .arguments
-                .iter()
-                .copied()
-                .eq(arguments.iter().map(CString::as_c_str))
-        );
-        assert!(
-            order
-                .variables
-                .iter()
-                .copied()
-                .eq(variables.iter().map(CString::as_c_str))
-        );
+        assert!(order.arguments.iter().copied().eq(arguments.iter().map(CString::as_c_str)));
+        assert!(order.variables.iter().copied().eq(variables.iter().map(CString::as_c_str)));
     }
 
     #[test]
@@ -142,11 +122,6 @@ mod tests {
     #[test]
     fn an_order_that_no_packet_holds_is_refused() {
         let long = strings(&["x".repeat(MAX_ORDER_BYTES).as_str()]);
-        assert_eq!(
-            encode(0, 0, &long, &[]),
-            Err(TooLong {
-                bytes: 24 + MAX_ORDER_BYTES + 1
-            })
-        );
+        assert_eq!(encode(0, 0, &long, &[]), Err(TooLong { bytes: 24 + MAX_ORDER_BYTES + 1 }));
     }
 }

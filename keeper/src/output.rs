@@ -4,11 +4,12 @@ use std::{io::Write as _, os::fd::OwnedFd};
 
 use longshore_keeper::SEGMENT_BYTES;
 use rustix::{
+    buffer::spare_capacity,
     fs::{AtFlags, Mode, OFlags, openat, unlinkat},
     io::{Errno, Result, read, retry_on_intr, write},
 };
 
-/// How much is moved at once. On the keeper's stack, so it counts against its memory.
+/// How much is moved at once. The memory is touched only as far as a job's output fills it.
 const PIECE: usize = 16 * 1024;
 
 /// What one look at the pipe brought.
@@ -25,6 +26,7 @@ pub(crate) enum Drained {
 /// The segments under the attempt's directory.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
+    piece: Vec<u8>,
     segment: Option<OwnedFd>,
     /// How much was stored, in bytes.
     pub(crate) stored: u64,
@@ -36,13 +38,15 @@ impl Output {
     /// Moves what one read of the pipe gives. Never blocks (the pipe's end is non-blocking) and never
     /// fails: what the disk refuses is counted and dropped, so that the job is not held up by it.
     pub(crate) fn drain(&mut self, directory: &OwnedFd, pipe: &OwnedFd) -> Drained {
-        let mut piece = [0_u8; PIECE];
-        match retry_on_intr(|| read(pipe, &mut piece)) {
+        let mut piece = std::mem::take(&mut self.piece);
+        piece.clear();
+        piece.reserve(PIECE);
+        let answer = retry_on_intr(|| read(pipe, spare_capacity(&mut piece)));
+        self.store(directory, &piece);
+        self.piece = piece;
+        match answer {
             Ok(0) => Drained::Closed,
-            Ok(count) => {
-                self.store(directory, &piece[..count]);
-                Drained::Some
-            }
+            Ok(_) => Drained::Some,
             Err(Errno::AGAIN) => Drained::Nothing,
             Err(_) => Drained::Closed,
         }
@@ -65,9 +69,7 @@ impl Output {
         // A full segment was closed; one that the disk refused to open is tried again.
         let segment = match &self.segment {
             Some(segment) => segment,
-            None => self
-                .segment
-                .insert(open(directory, self.stored / SEGMENT_BYTES)?),
+            None => self.segment.insert(open(directory, self.stored / SEGMENT_BYTES)?),
         };
         let room = usize::try_from(SEGMENT_BYTES - used).unwrap_or(usize::MAX);
         let count = retry_on_intr(|| write(segment, &piece[..piece.len().min(room)]))?;

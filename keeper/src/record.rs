@@ -87,10 +87,7 @@ impl Record {
     /// The line that goes to [`RECORD_OFFSET`].
     #[must_use]
     pub fn line(&self) -> String {
-        let cause = CAUSES
-            .iter()
-            .find(|(cause, _)| *cause == self.cause)
-            .map_or("", |c| c.1);
+        let cause = CAUSES.iter().find(|(cause, _)| *cause == self.cause).map_or("", |c| c.1);
         let mut line = format!("cause={cause}");
         // Writing to a string cannot fail.
         let _ = match self.status {
@@ -99,17 +96,8 @@ impl Record {
             Status::Signal(signal) => write!(line, " signal={signal}"),
             Status::Errno(errno) => write!(line, " errno={errno}"),
         };
-        let Self {
-            started,
-            ended,
-            output,
-            lost,
-            ..
-        } = self;
-        let _ = writeln!(
-            line,
-            " started={started} ended={ended} output={output} lost={lost}"
-        );
+        let Self { started, ended, output, lost, .. } = self;
+        let _ = writeln!(line, " started={started} ended={ended} output={output} lost={lost}");
         line
     }
 
@@ -124,10 +112,7 @@ impl Record {
         };
         let mut pairs = line.split(' ').map(|pair| pair.split_once('='));
         let (key, cause) = pairs.next()??;
-        record.cause = CAUSES
-            .iter()
-            .find(|(_, word)| key == "cause" && *word == cause)?
-            .0;
+        record.cause = CAUSES.iter().find(|(_, word)| key == "cause" && *word == cause)?.0;
         for pair in pairs {
             let (key, value) = pair?;
             match key {
@@ -169,9 +154,7 @@ impl Evidence {
         let (boot, rest) = file.split_once('\n')?;
         let boot_id = boot.strip_prefix("boot=")?.trim_end().to_owned();
         // The line feed that ends the record is its last byte, so half a record is none.
-        let record = rest
-            .split_once('\n')
-            .and_then(|(line, _)| Record::parse(line.trim_end()));
+        let record = rest.split_once('\n').and_then(|(line, _)| Record::parse(line.trim_end()));
         Some(Self { boot_id, record })
     }
 }
@@ -192,31 +175,13 @@ mod tests {
 
     #[test]
     fn every_ending_is_read_back_as_it_was_written() {
-        let statuses = [
-            Status::None,
-            Status::Code(0),
-            Status::Signal(9),
-            Status::Errno(2),
-        ];
+        let statuses = [Status::None, Status::Code(0), Status::Signal(9), Status::Errno(2)];
         for (cause, _) in CAUSES {
             for status in statuses {
                 let (started, ended) = (1_700_000_000_000_000, u64::MAX);
-                let record = Record {
-                    cause,
-                    status,
-                    started,
-                    ended,
-                    output: ended,
-                    lost: ended,
-                };
+                let record = Record { cause, status, started, ended, output: ended, lost: ended };
                 let evidence = Evidence::parse(&file_with(&record)).unwrap();
-                assert_eq!(
-                    evidence,
-                    Evidence {
-                        boot_id: BOOT.to_owned(),
-                        record: Some(record)
-                    }
-                );
+                assert_eq!(evidence, Evidence { boot_id: BOOT.to_owned(), record: Some(record) });
             }
         }
     }
@@ -224,18 +189,9 @@ mod tests {
     #[test]
     fn a_file_without_a_record_says_so() {
         assert_eq!(blank(BOOT).len(), FILE_BYTES);
-        assert_eq!(
-            blank(BOOT).find('\n'),
-            Some(usize::try_from(RECORD_OFFSET).unwrap() - 1)
-        );
+        assert_eq!(blank(BOOT).find('\n'), Some(usize::try_from(RECORD_OFFSET).unwrap() - 1));
         let evidence = Evidence::parse(&blank(BOOT)).unwrap();
-        assert_eq!(
-            evidence,
-            Evidence {
-                boot_id: BOOT.to_owned(),
-                record: None
-            }
-        );
+        assert_eq!(evidence, Evidence { boot_id: BOOT.to_owned(), record: None });
     }
 
     #[test]

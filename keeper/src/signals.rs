@@ -5,10 +5,7 @@
 //!
 //! These are raw calls with a 64-bit mask: the C library keeps signals 32 and 33 to itself and would
 //! leave them as they were inherited.
-#![expect(
-    unsafe_code,
-    reason = "no safe wrapper for signal masks, dispositions and `signalfd`"
-)]
+#![expect(unsafe_code, reason = "no safe wrapper for signal masks, dispositions and `signalfd`")]
 
 use std::{
     os::fd::{FromRawFd as _, OwnedFd},
@@ -28,15 +25,7 @@ pub(crate) fn take_over() -> Result<()> {
         // SAFETY: the structure outlives the call, and runs no code of ours. The two signals that
         // cannot be set are refused, harmlessly.
         let nowhere = ptr::null_mut::<u64>();
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                &default,
-                nowhere,
-                MASK_BYTES,
-            )
-        };
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, nowhere, MASK_BYTES) };
     }
     set_mask(u64::MAX)
 }

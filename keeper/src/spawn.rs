@@ -20,8 +20,9 @@ use rustix::{
 
 use crate::signals::{self, check};
 
-/// Enough for the frames of [`child`]; the kernel's `execve` does not use it.
-const STACK: usize = 32 * 1024;
+/// Enough for the frames of [`child`]; the kernel's `execve` does not use it. Each page of it is
+/// touched, so more would cost every attempt.
+const STACK: usize = 8 * 1024;
 
 /// What `select` can count; programs that need more raise it themselves, up to the hard limit.
 const DESCRIPTORS: u64 = 1024;
@@ -54,11 +55,7 @@ pub(crate) fn spawn(
     output: &OwnedFd,
 ) -> std::result::Result<Pid, Failure> {
     let pointers = |strings: &[&CStr]| -> Vec<*const c_char> {
-        strings
-            .iter()
-            .map(|s| s.as_ptr())
-            .chain([ptr::null()])
-            .collect()
+        strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
     };
     let arguments = pointers(&order.arguments);
     let variables = pointers(&order.variables);
@@ -113,20 +110,10 @@ fn become_job(plan: &Plan) -> Result<std::convert::Infallible> {
     rustix::process::setsid()?;
     let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
     let soft = Some(hard.map_or(DESCRIPTORS, |hard| hard.min(DESCRIPTORS)));
-    rustix::process::setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: soft,
-            maximum: hard,
-        },
-    )?;
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: soft, maximum: hard })?;
     // SAFETY: the descriptors stay open until `spawn` goes on, and nothing here owns 1 and 2.
-    let (directory, output) = unsafe {
-        (
-            BorrowedFd::borrow_raw(plan.directory),
-            BorrowedFd::borrow_raw(plan.output),
-        )
-    };
+    let (directory, output) =
+        unsafe { (BorrowedFd::borrow_raw(plan.directory), BorrowedFd::borrow_raw(plan.output)) };
     rustix::stdio::dup2_stdout(output)?;
     rustix::stdio::dup2_stderr(output)?;
     rustix::process::fchdir(directory)?;

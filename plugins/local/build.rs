@@ -14,10 +14,7 @@ use std::{
 fn main() {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(variable("OUT_DIR"));
-    let root = here
-        .join("../..")
-        .canonicalize()
-        .expect("the plugin stands in the workspace");
+    let root = here.join("../..").canonicalize().expect("the plugin stands in the workspace");
 
     let mut files = vec![("longshore-keeper".to_owned(), build_keeper(&root, &out))];
     let package = root.join("sdk/python");
@@ -31,12 +28,7 @@ fn main() {
     }));
     fs::write(out.join("bundle.rs"), bundle(&files)).expect("OUT_DIR is writable");
 
-    for path in [
-        "keeper/src",
-        "keeper/Cargo.toml",
-        "sdk/python/longshore",
-        "Cargo.lock",
-    ] {
+    for path in ["keeper/src", "keeper/Cargo.toml", "sdk/python/longshore", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -49,11 +41,7 @@ fn build_keeper(root: &Path, out: &Path) -> PathBuf {
     // What the outer build was told about flags and directories is not meant for this one.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        let told = [
-            "CARGO_ENCODED_RUSTFLAGS",
-            "CARGO_TARGET_DIR",
-            "CARGO_BUILD_TARGET_DIR",
-        ];
+        let told = ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
         if name.starts_with("CARGO_PROFILE_") || told.contains(&&*name) {
             cargo.env_remove(&*name);
         }
@@ -61,19 +49,9 @@ fn build_keeper(root: &Path, out: &Path) -> PathBuf {
     let status = cargo
         // Static, so that it runs in any image; not position independent, because relocating it
         // would touch memory in every process.
-        .env(
-            "RUSTFLAGS",
-            "-C target-feature=+crt-static -C relocation-model=static",
-        )
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--quiet",
-            "--bin",
-            "longshore-keeper",
-        ])
+        .args(["build", "--release", "--locked", "--quiet", "--bin", "longshore-keeper"])
         .args(["--config", "profile.release.panic='abort'"])
         .args(["--config", "profile.release.opt-level='s'"])
         .args(["--config", "profile.release.lto=true"])
@@ -111,13 +89,8 @@ fn bundle(files: &[(String, PathBuf)]) -> String {
     let mut listed = String::new();
     for (name, path) in files {
         name.hash(&mut hasher);
-        fs::read(path)
-            .expect("the file was just listed")
-            .hash(&mut hasher);
-        listed += &format!(
-            "    ({name:?}, include_bytes!({:?})),\n",
-            path.display().to_string()
-        );
+        fs::read(path).expect("the file was just listed").hash(&mut hasher);
+        listed += &format!("    ({name:?}, include_bytes!({:?})),\n", path.display().to_string());
     }
     format!(
         "pub(super) const DIGEST: &str = \"{:016x}\";\n\

@@ -20,10 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn an_exit_code_is_recorded() {
     let stage = Stage::new();
     let record = stage.shell("echo out; echo err >&2; exit 7").ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Ended, Status::Code(7))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Ended, Status::Code(7)));
     assert_eq!((record.output, record.lost), (8, 0));
     assert!(record.started > 0 && record.started <= record.ended);
 }
@@ -32,10 +29,7 @@ fn an_exit_code_is_recorded() {
 fn a_signal_is_recorded() {
     let stage = Stage::new();
     let record = stage.shell("kill -SEGV $$").ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Ended, Status::Signal(11))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Ended, Status::Signal(11)));
 }
 
 #[test]
@@ -51,10 +45,8 @@ fn a_job_without_output_leaves_no_output_file() {
     let stage = Stage::new();
     let attempt = stage.attempt().run(&["/bin/true"]);
     attempt.ended();
-    let left: BTreeSet<_> = fs::read_dir(&attempt.directory)
-        .unwrap()
-        .map(|f| f.unwrap().file_name())
-        .collect();
+    let left: BTreeSet<_> =
+        fs::read_dir(&attempt.directory).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(left, ["exit", "work"].map(Into::into).into());
 }
 
@@ -63,10 +55,7 @@ fn a_program_that_cannot_be_executed_is_named_by_its_errno() {
     let stage = Stage::new();
     for (program, errno) in [("/no/such/program", 2), ("/etc/passwd", 13)] {
         let record = stage.attempt().run(&[program]).ended();
-        assert_eq!(
-            (record.cause, record.status),
-            (Cause::ExecFailed, Status::Errno(errno))
-        );
+        assert_eq!((record.cause, record.status), (Cause::ExecFailed, Status::Errno(errno)));
         assert_eq!(record.started, 0);
     }
 }
@@ -89,10 +78,8 @@ fn a_job_gets_exactly_what_its_order_says() {
 fn a_job_inherits_nothing_of_its_caller() {
     // Ignored signals survive `exec`, and so do descriptors without close-on-exec and limits.
     let mut careless = Command::new("/bin/sh");
-    careless.args([
-        "-c",
-        "trap '' TERM INT HUP PIPE; ulimit -Sn 4000; exec 8</dev/null; exec \"$0\"",
-    ]);
+    careless
+        .args(["-c", "trap '' TERM INT HUP PIPE; ulimit -Sn 4000; exec 8</dev/null; exec \"$0\""]);
     careless.arg(env!("CARGO_BIN_EXE_longshore-keeper"));
     let stage = Stage::under(careless);
     let attempt = stage.shell(
@@ -100,19 +87,10 @@ fn a_job_inherits_nothing_of_its_caller() {
     );
     attempt.ended();
     let output = attempt.output();
-    let lines: Vec<_> = output
-        .lines()
-        .filter(|line| !line.starts_with("total"))
-        .collect();
-    assert_eq!(
-        lines[..2],
-        ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]
-    );
+    let lines: Vec<_> = output.lines().filter(|line| !line.starts_with("total")).collect();
+    assert_eq!(lines[..2], ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]);
     assert_eq!(lines[2..4], ["1024", "/dev/null"], "{output}");
-    assert!(
-        lines.len() == 6 && lines[4..].iter().all(|fd| fd.starts_with("pipe:")),
-        "{output}"
-    );
+    assert!(lines.len() == 6 && lines[4..].iter().all(|fd| fd.starts_with("pipe:")), "{output}");
 }
 
 #[test]
@@ -136,10 +114,7 @@ fn descendants_do_not_outlive_the_main_process() {
          echo ready",
     );
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Ended, Status::Code(0))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Ended, Status::Code(0)));
     assert_eq!(attempt.processes(), []);
     assert_eq!(attempt.output(), "ready\n");
 }
@@ -153,10 +128,7 @@ fn a_cancel_leaves_its_grace_to_a_job_that_asks_for_it() {
     attempt.file("ready");
     attempt.stop(Reason::Cancel, LONG);
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Canceled, Status::Code(3))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Canceled, Status::Code(3)));
     assert!(attempt.output().ends_with("cleaned\n"));
     assert_eq!(attempt.processes(), []);
 }
@@ -170,10 +142,7 @@ fn a_cancel_kills_what_ignores_it() {
     attempt.file("ready");
     attempt.stop(Reason::Cancel, Duration::from_millis(200));
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Canceled, Status::Signal(9))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Canceled, Status::Signal(9)));
     assert_eq!(attempt.processes(), []);
 }
 
@@ -204,10 +173,7 @@ fn the_deadline_asks_first_and_kills_after_the_grace() {
     let stage = Stage::new();
     let short = || stage.attempt().time(Duration::from_millis(300));
     let obedient = short().run(&["/bin/sleep", "1000"]).ended();
-    assert_eq!(
-        (obedient.cause, obedient.status),
-        (Cause::Timeout, Status::Signal(15))
-    );
+    assert_eq!((obedient.cause, obedient.status), (Cause::Timeout, Status::Signal(15)));
     let deaf = short().grace(Duration::from_millis(200)).run(&[
         "/bin/sh",
         "-c",
@@ -215,10 +181,7 @@ fn the_deadline_asks_first_and_kills_after_the_grace() {
     ]);
     let before = boot_clock();
     let record = deaf.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Timeout, Status::Signal(9))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Timeout, Status::Signal(9)));
     assert!(boot_clock() - before < Duration::from_secs(30));
     assert_eq!(deaf.processes(), []);
 }
@@ -239,34 +202,20 @@ fn a_cancel_beats_the_deadline() {
 #[test]
 fn a_deadline_in_the_past_starts_nothing() {
     let stage = Stage::new();
-    let attempt = stage
-        .attempt()
-        .time(NO_GRACE)
-        .run(&["/bin/sh", "-c", "echo ran"]);
+    let attempt = stage.attempt().time(NO_GRACE).run(&["/bin/sh", "-c", "echo ran"]);
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status, record.started),
-        (Cause::Timeout, Status::None, 0)
-    );
+    assert_eq!((record.cause, record.status, record.started), (Cause::Timeout, Status::None, 0));
     assert_eq!(attempt.output(), "");
 }
 
 #[test]
 fn a_stop_before_the_start_starts_nothing() {
     let stage = Stage::new();
-    for (reason, cause) in [
-        (Reason::Cancel, Cause::Canceled),
-        (Reason::Stop, Cause::Stopped),
-    ] {
-        let attempt = stage
-            .attempt()
-            .stopped_before_it_starts(reason)
-            .run(&["/bin/sh", "-c", "echo ran"]);
+    for (reason, cause) in [(Reason::Cancel, Cause::Canceled), (Reason::Stop, Cause::Stopped)] {
+        let attempt =
+            stage.attempt().stopped_before_it_starts(reason).run(&["/bin/sh", "-c", "echo ran"]);
         let record = attempt.ended();
-        assert_eq!(
-            (record.cause, record.status, record.started),
-            (cause, Status::None, 0)
-        );
+        assert_eq!((record.cause, record.status, record.started), (cause, Status::None, 0));
         assert_eq!(attempt.output(), "");
     }
 }
@@ -311,10 +260,7 @@ fn a_killed_keeper_is_swept_up_after() {
     neighbour.file("ready");
     kill(attempt.keeper(job), Signal::KILL);
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::KeeperKilled, Status::None)
-    );
+    assert_eq!((record.cause, record.status), (Cause::KeeperKilled, Status::None));
     assert_eq!(attempt.processes(), []);
     assert_eq!(neighbour.ended().status, Status::Code(5));
 }
@@ -327,10 +273,7 @@ fn a_killed_nursery_takes_no_attempt_with_it() {
     stage.kill_nursery();
     attempt.stop(Reason::Cancel, LONG);
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Canceled, Status::Signal(15))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Canceled, Status::Signal(15)));
     assert_eq!(attempt.processes(), []);
 }
 
@@ -342,9 +285,7 @@ fn a_job_dies_with_its_keeper_even_without_a_nursery() {
     let keeper = attempt.keeper(job);
     stage.kill_nursery();
     kill(keeper, Signal::KILL);
-    until("the job's end", || {
-        attempt.processes().is_empty().then_some(())
-    });
+    until("the job's end", || attempt.processes().is_empty().then_some(()));
     assert_eq!(attempt.evidence().record, None);
     until("the lock", || attempt.lock_is_free().then_some(()));
 }
@@ -354,10 +295,7 @@ fn a_grandchild_that_ignores_term_and_holds_the_pipe_hangs_nobody() {
     let stage = Stage::new();
     let attempt = stage.shell("(trap '' TERM HUP; setsid sleep 1000 &) & echo done; exit 0");
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Ended, Status::Code(0))
-    );
+    assert_eq!((record.cause, record.status), (Cause::Ended, Status::Code(0)));
     assert_eq!(attempt.output(), "done\n");
     assert_eq!(attempt.processes(), []);
 }
@@ -369,10 +307,7 @@ fn a_stranger_that_holds_the_pipe_hangs_nobody() {
         stage.shell("echo $$ > $DIR/pid; until [ -e $DIR/go ]; do sleep 0.01; done; echo end");
     let job = attempt.file("pid");
     // As an operator's `tail -f /proc/PID/fd/1` would, but able to write.
-    let held = fs::File::options()
-        .write(true)
-        .open(format!("/proc/{job}/fd/1"))
-        .unwrap();
+    let held = fs::File::options().write(true).open(format!("/proc/{job}/fd/1")).unwrap();
     fs::write(attempt.directory.join("go"), "").unwrap();
     assert_eq!(attempt.ended().status, Status::Code(0));
     assert_eq!(attempt.output(), "end\n");
@@ -391,12 +326,7 @@ fn a_hundred_megabytes_of_errors_are_drained_and_bounded() {
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("output."))
-        .map(|entry| {
-            (
-                entry.file_name().into_string().unwrap(),
-                entry.metadata().unwrap().len(),
-            )
-        })
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len()))
         .collect();
     segments.sort();
     let expected = [
@@ -411,22 +341,12 @@ fn a_hundred_megabytes_of_errors_are_drained_and_bounded() {
 fn a_disk_that_takes_no_more_blocks_nobody() {
     // A limit on file sizes makes writes fail as a full disk does.
     let mut cramped = Command::new("/bin/sh");
-    cramped.args([
-        "-c",
-        "ulimit -f 64; exec \"$0\"",
-        env!("CARGO_BIN_EXE_longshore-keeper"),
-    ]);
+    cramped.args(["-c", "ulimit -f 64; exec \"$0\"", env!("CARGO_BIN_EXE_longshore-keeper")]);
     let stage = Stage::under(cramped);
     let attempt = stage.shell("head -c 1000000 /dev/zero; exit 6");
     let record = attempt.ended();
-    assert_eq!(
-        (record.cause, record.status),
-        (Cause::Ended, Status::Code(6))
-    );
-    assert!(
-        record.output > 0 && record.output <= 64 * 1024,
-        "{record:?}"
-    );
+    assert_eq!((record.cause, record.status), (Cause::Ended, Status::Code(6)));
+    assert!(record.output > 0 && record.output <= 64 * 1024, "{record:?}");
     assert_eq!(record.output + record.lost, 1_000_000);
 }
 
@@ -481,9 +401,8 @@ time.sleep(1000)"
 #[test]
 fn many_attempts_share_a_nursery_and_nothing_else() {
     let stage = Stage::new();
-    let attempts: Vec<_> = (0..200)
-        .map(|i| stage.shell(&format!("echo {i}; exit {}", i % 100)))
-        .collect();
+    let attempts: Vec<_> =
+        (0..200).map(|i| stage.shell(&format!("echo {i}; exit {}", i % 100))).collect();
     for (i, attempt) in (0..).zip(&attempts) {
         assert_eq!(attempt.ended().status, Status::Code(i % 100));
         assert_eq!(attempt.output(), format!("{i}\n"));
@@ -502,8 +421,5 @@ fn a_packet_that_is_no_order_harms_nobody() {
     let first = stage.attempt().run(&["/bin/true"]);
     assert_eq!(first.ended().status, Status::Code(0));
     stage.send_nonsense();
-    assert_eq!(
-        stage.attempt().run(&["/bin/true"]).ended().status,
-        Status::Code(0)
-    );
+    assert_eq!(stage.attempt().run(&["/bin/true"]).ended().status, Status::Code(0));
 }

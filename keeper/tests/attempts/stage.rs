@@ -33,10 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BOOT: &str = "11111111-2222-3333-4444-555555555555";
 
 pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let pause = Timespec {
-        tv_sec: 0,
-        tv_nsec: 2_000_000,
-    };
+    let pause = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
     for _ in 0..PATIENCE.as_millis() / 2 {
         if let Some(value) = condition() {
             return value;
@@ -48,20 +45,11 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
 
 pub(crate) fn boot_clock() -> Duration {
     let now = clock_gettime(ClockId::Boottime);
-    Duration::new(
-        now.tv_sec.unsigned_abs(),
-        u32::try_from(now.tv_nsec).unwrap(),
-    )
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap())
 }
 
 fn pair() -> (OwnedFd, OwnedFd) {
-    socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap()
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
 }
 
 pub(crate) struct Stage {
@@ -77,16 +65,8 @@ impl Stage {
 
     pub(crate) fn under(mut nursery: Command) -> Self {
         let (orders, theirs) = pair();
-        let nursery = nursery
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            nursery,
-            orders: Some(orders),
-            directory: TempDir::new().unwrap(),
-        }
+        let nursery = nursery.stdin(Stdio::from(theirs)).stdout(Stdio::null()).spawn().unwrap();
+        Self { nursery, orders: Some(orders), directory: TempDir::new().unwrap() }
     }
 
     pub(crate) fn attempt(&self) -> Ticket<'_> {
@@ -106,11 +86,7 @@ impl Stage {
         let orders = self.orders.as_ref().unwrap();
         send(orders, b"nonsense", SendFlags::NOSIGNAL).unwrap();
         let null = File::open("/dev/null").unwrap();
-        send_with(
-            orders,
-            b"more nonsense",
-            &[null.as_fd(), null.as_fd(), null.as_fd()],
-        );
+        send_with(orders, b"more nonsense", &[null.as_fd(), null.as_fd(), null.as_fd()]);
     }
 
     /// What a dead host leaves: the socket closed.
@@ -156,23 +132,14 @@ impl Ticket<'_> {
     }
 
     pub(crate) fn run(self, arguments: &[&str]) -> Attempt {
-        let directory = tempfile::tempdir_in(self.stage.directory.path())
-            .unwrap()
-            .keep();
+        let directory = tempfile::tempdir_in(self.stage.directory.path()).unwrap().keep();
         let tag = format!("{}", directory.file_name().unwrap().display());
         fs::create_dir(directory.join("work")).unwrap();
         fs::write(directory.join("exit"), record::blank(BOOT)).unwrap();
-        let exit_file = File::options()
-            .write(true)
-            .open(directory.join("exit"))
-            .unwrap();
+        let exit_file = File::options().write(true).open(directory.join("exit")).unwrap();
         flock(&exit_file, FlockOperation::NonBlockingLockExclusive).unwrap();
         let (control, theirs) = pair();
-        let mut attempt = Attempt {
-            directory,
-            tag,
-            control: Some(control),
-        };
+        let mut attempt = Attempt { directory, tag, control: Some(control) };
         if let Some(reason) = self.stop_first {
             attempt.stop(reason, Duration::ZERO);
         }
@@ -203,13 +170,7 @@ fn send_with(socket: &OwnedFd, packet: &[u8], descriptors: &[BorrowedFd<'_>]) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
-    sendmsg(
-        socket,
-        &[IoSlice::new(packet)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )
-    .unwrap();
+    sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
 }
 
 pub(crate) struct Attempt {
@@ -232,10 +193,7 @@ impl Attempt {
     /// Waits until the keeper's end of the control socket closes, and reads the record.
     pub(crate) fn ended(&self) -> Record {
         let control = self.control.as_ref().expect("no host to wait in");
-        let patience = Timespec {
-            tv_sec: PATIENCE.as_secs().cast_signed(),
-            tv_nsec: 0,
-        };
+        let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
         let woken = poll(&mut [PollFd::new(control, PollFlags::IN)], Some(&patience)).unwrap();
         assert_eq!(woken, 1, "the keeper of {} did not end", self.tag);
         self.evidence().record.expect("the keeper left no record")
@@ -259,9 +217,7 @@ impl Attempt {
     /// Waits until the job has written a file, and returns what it says.
     pub(crate) fn file(&self, name: &str) -> String {
         until(&format!("{name} of {}", self.tag), || {
-            self.read(name)
-                .filter(|text| text.ends_with('\n'))
-                .map(|text| text.trim().to_owned())
+            self.read(name).filter(|text| text.ends_with('\n')).map(|text| text.trim().to_owned())
         })
     }
 
@@ -273,9 +229,7 @@ impl Attempt {
     pub(crate) fn processes(&self) -> Vec<Pid> {
         let carries = |file: PathBuf| {
             fs::read(file).is_ok_and(|bytes| {
-                bytes
-                    .windows(self.tag.len())
-                    .any(|window| window == self.tag.as_bytes())
+                bytes.windows(self.tag.len()).any(|window| window == self.tag.as_bytes())
             })
         };
         all_processes()
@@ -310,9 +264,7 @@ pub(crate) fn parent(pid: Pid) -> Option<Pid> {
 pub(crate) fn status(pid: Pid, field: &str) -> Option<String> {
     let path = format!("/proc/{}/status", pid.as_raw_nonzero());
     let text = fs::read_to_string(Path::new(&path)).ok()?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(value.trim().to_owned())
 }
 

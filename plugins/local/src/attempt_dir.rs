@@ -1,9 +1,12 @@
 //! The directory of one attempt: made, looked at, removed.
 
 use std::{
-    fs, io,
-    os::fd::OwnedFd,
-    os::unix::fs::PermissionsExt as _,
+    fs::{self, File},
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -14,13 +17,9 @@ use rustix::{
     io::Errno,
 };
 
-use crate::job_file::{self, JobFile};
-
 /// The current boot's id, on the first line of every `exit` file.
 pub(crate) fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// Where the directory of an attempt is, whether it exists or not.
@@ -61,9 +60,7 @@ impl AttemptDir {
         if tag.is_empty() || tag.len() > 128 || !tag.chars().all(is_plain) {
             return Err(Error::invalid_job(format!("`{tag}` is no attempt tag")));
         }
-        Ok(Self {
-            path: attempts.join(tag),
-        })
+        Ok(Self { path: attempts.join(tag) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -101,25 +98,20 @@ impl AttemptDir {
         create("params.json", params.as_bytes())?;
         let exit_file = create("exit", record::blank(boot_id).as_bytes())?;
         flock(&exit_file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Opened {
-            directory,
-            exit_file,
-        })
+        Ok(Opened { directory, exit_file })
     }
 
     /// Looks at the record and the lock.
     pub(crate) fn state(&self, boot_id: &str) -> io::Result<State> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let exit_file = match open(self.path.join("exit"), flags, Mode::empty()) {
-            Ok(file) => file,
+            Ok(file) => File::from(file),
             // The `exit` file is made last, and the order is given after that.
             Err(Errno::NOENT) if self.path.exists() => return Ok(State::Abandoned),
             Err(Errno::NOENT) => return Ok(State::Missing),
             Err(error) => return Err(error.into()),
         };
-        let Some(evidence) = self.evidence() else {
-            return Ok(State::Abandoned);
-        };
+        let Some(evidence) = read_evidence(&exit_file)? else { return Ok(State::Abandoned) };
         if evidence.boot_id != boot_id {
             return Ok(State::OtherBoot);
         }
@@ -130,18 +122,26 @@ impl AttemptDir {
             Err(Errno::WOULDBLOCK) => Ok(State::Locked),
             Err(error) => Err(error.into()),
             // Again: it may have been written, and the lock released, since we read.
-            Ok(()) => Ok(match self.evidence().and_then(|evidence| evidence.record) {
+            Ok(()) => Ok(match read_evidence(&exit_file)?.and_then(|evidence| evidence.record) {
                 Some(record) => State::Ended(record),
                 None => State::Abandoned,
             }),
         }
     }
 
-    fn evidence(&self) -> Option<Evidence> {
-        match job_file::read(&self.path.join("exit"), 2 * record::FILE_BYTES as u64) {
-            JobFile::Content(content) => Evidence::parse(std::str::from_utf8(&content).ok()?),
-            JobFile::Missing | JobFile::Refused(_) => None,
+    /// Removes a directory in which the job has left nothing of its own, and says whether it was so:
+    /// quick enough to be done at once. Else `remove` is needed.
+    pub(crate) fn remove_if_plain(&self) -> bool {
+        // What most attempts have, in few calls; whatever else there is keeps the directory there.
+        let known =
+            ["job.json", "params.json", "exit", "report.json", "result.json", "progress.json"];
+        if fs::remove_dir(self.path.join("work")).is_err() {
+            return false;
         }
+        for name in known {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        fs::remove_dir(&self.path).is_ok()
     }
 
     /// Removes the directory with all that the job left in it. One that is not there is removed.
@@ -159,6 +159,13 @@ impl AttemptDir {
             other => other,
         }
     }
+}
+
+/// The content of an `exit` file; `None` if it is none.
+fn read_evidence(exit_file: &File) -> io::Result<Option<Evidence>> {
+    let mut content = [0; record::FILE_BYTES];
+    let count = exit_file.read_at(&mut content, 0)?;
+    Ok(std::str::from_utf8(&content[..count]).ok().and_then(Evidence::parse))
 }
 
 fn open_directories(directory: &Path) -> io::Result<()> {
@@ -200,11 +207,7 @@ mod tests {
         let (_root, directory) = fresh();
         directory.create(BOOT, b"{}", "{}").unwrap();
         let mode = |name: &str| {
-            fs::metadata(directory.path().join(name))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777
+            fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777
         };
         for name in ["", "work"] {
             assert_eq!(mode(name), 0o700, "{name}");
@@ -220,10 +223,7 @@ mod tests {
         let _opened = directory.create(BOOT, b"{}", "{}").unwrap();
         let again = directory.create(BOOT, b"[]", "[]").unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(
-            fs::read_to_string(directory.path().join("job.json")).unwrap(),
-            "{}"
-        );
+        assert_eq!(fs::read_to_string(directory.path().join("job.json")).unwrap(), "{}");
     }
 
     #[test]
@@ -235,14 +235,7 @@ mod tests {
         assert_eq!(directory.state(OTHER).unwrap(), State::OtherBoot);
 
         let (cause, status) = (Cause::Ended, Status::Code(0));
-        let record = Record {
-            cause,
-            status,
-            started: 1,
-            ended: 2,
-            output: 3,
-            lost: 0,
-        };
+        let record = Record { cause, status, started: 1, ended: 2, output: 3, lost: 0 };
         rustix::io::pwrite(&opened.exit_file, record.line().as_bytes(), RECORD_OFFSET).unwrap();
         assert_eq!(directory.state(BOOT).unwrap(), State::Ended(record));
     }
@@ -254,6 +247,17 @@ mod tests {
         assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
         fs::remove_file(directory.path().join("exit")).unwrap();
         assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
+    }
+
+    #[test]
+    fn what_a_job_left_is_not_overlooked() {
+        let (_root, directory) = fresh();
+        drop(directory.create(BOOT, b"{}", "{}").unwrap());
+        fs::write(directory.path().join("work/left"), "").unwrap();
+        assert!(!directory.remove_if_plain());
+        fs::remove_file(directory.path().join("work/left")).unwrap();
+        assert!(directory.remove_if_plain());
+        assert!(!directory.path().exists());
     }
 
     #[test]

@@ -36,27 +36,18 @@ pub(crate) fn install(cache_dir: &Path) -> io::Result<Installed> {
         let temporary = path.with_added_extension(process::id().to_string());
         let mode = if directory == root { 0o700 } else { 0o600 };
         let _ = fs::remove_file(&temporary);
-        let mut file = fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)?;
+        let mut file =
+            fs::File::options().write(true).create_new(true).mode(mode).open(&temporary)?;
         io::Write::write_all(&mut file, content)?;
         drop(file);
         fs::rename(&temporary, &path)?;
     }
-    Ok(Installed {
-        keeper: root.join("longshore-keeper"),
-        package: root.join("python"),
-    })
+    Ok(Installed { keeper: root.join("longshore-keeper"), package: root.join("python") })
 }
 
 /// Makes a directory, and those above it, that only this user can look into.
 pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(test)]

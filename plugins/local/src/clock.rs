@@ -8,10 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) fn since_boot() -> Duration {
     let now = clock_gettime(ClockId::Boottime);
     // The kernel's values are never negative, and the fraction is below a second.
-    Duration::new(
-        now.tv_sec.unsigned_abs(),
-        u32::try_from(now.tv_nsec).unwrap_or(0),
-    )
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// A moment or a length as the keeper counts it; what is too long is for ever.

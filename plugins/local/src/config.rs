@@ -70,27 +70,15 @@ impl Settings {
         let cache_dir = base_dir.join(cache_dir);
         let python = config.python.unwrap_or_else(|| "python3".into());
         if python.as_os_str().is_empty() {
-            return Err(
-                Error::invalid_config("expected an interpreter, got nothing").at("/python"),
-            );
+            return Err(Error::invalid_config("expected an interpreter, got nothing").at("/python"));
         }
-        let pythonpath = config
-            .pythonpath
-            .iter()
-            .map(|path| base_dir.join(path))
-            .collect();
+        let pythonpath = config.pythonpath.iter().map(|path| base_dir.join(path)).collect();
         if let Some(bad) = config.pythonpath.iter().position(|path| has_colon(path)) {
             let message = "a path with `:` in it cannot stand in PYTHONPATH";
             return Err(Error::invalid_config(message).at(format!("/pythonpath/{bad}")));
         }
         let variables = environment::common(env::vars_os(), config.env, config.set_env)?;
-        Ok(Self {
-            cache_dir,
-            python,
-            base_dir,
-            pythonpath,
-            variables,
-        })
+        Ok(Self { cache_dir, python, base_dir, pythonpath, variables })
     }
 
     /// Where attempts are.
@@ -105,11 +93,7 @@ impl Settings {
 }
 
 fn default_cache_dir(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    let set = |name: &str| {
-        variable(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("LONGSHORE_STATE_DIR")
         .map(|state| state.join("local"))
         .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("longshore")))
@@ -139,10 +123,7 @@ mod tests {
         let home = ("HOME", "/h");
         assert_eq!(default_of(&[state, cache, home]), Some("/s/local".into()));
         assert_eq!(default_of(&[cache, home]), Some("/c/longshore".into()));
-        assert_eq!(
-            default_of(&[("XDG_CACHE_HOME", ""), home]),
-            Some("/h/.cache/longshore".into())
-        );
+        assert_eq!(default_of(&[("XDG_CACHE_HOME", ""), home]), Some("/h/.cache/longshore".into()));
         assert_eq!(default_of(&[]), None);
     }
 
@@ -156,38 +137,17 @@ mod tests {
         });
         let settings = settings.unwrap();
         assert_eq!(settings.cache_dir, Path::new("/base/cache"));
-        assert_eq!(
-            settings.pythonpath,
-            ["/base/jobs", "/abs"].map(PathBuf::from)
-        );
+        assert_eq!(settings.pythonpath, ["/base/jobs", "/abs"].map(PathBuf::from));
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_place() {
         let pointer = |config| Settings::new(config).unwrap_err().pointer.unwrap();
         let cache_dir = Some(PathBuf::new());
-        assert_eq!(
-            pointer(Config {
-                cache_dir,
-                ..Config::default()
-            }),
-            "/cache_dir"
-        );
+        assert_eq!(pointer(Config { cache_dir, ..Config::default() }), "/cache_dir");
         let python = Some(PathBuf::new());
-        assert_eq!(
-            pointer(Config {
-                python,
-                ..Config::default()
-            }),
-            "/python"
-        );
+        assert_eq!(pointer(Config { python, ..Config::default() }), "/python");
         let pythonpath = vec!["ok".into(), "a:b".into()];
-        assert_eq!(
-            pointer(Config {
-                pythonpath,
-                ..Config::default()
-            }),
-            "/pythonpath/1"
-        );
+        assert_eq!(pointer(Config { pythonpath, ..Config::default() }), "/pythonpath/1");
     }
 }

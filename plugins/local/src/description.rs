@@ -100,10 +100,7 @@ impl Description {
             ("MLFLOW_TRACKING_URI", &self.context.tracking_uri),
             ("MLFLOW_GATEWAY_URI", &self.context.gateway_uri),
         ];
-        variables.extend(
-            uris.into_iter()
-                .filter_map(|(name, uri)| Some((name, uri.clone()?))),
-        );
+        variables.extend(uris.into_iter().filter_map(|(name, uri)| Some((name, uri.clone()?))));
         variables
     }
 }

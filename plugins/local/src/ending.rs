@@ -28,30 +28,17 @@ const TRY_AGAIN: i32 = 75;
 /// Says how an attempt ended, from what is in its directory.
 pub(crate) fn of(directory: &Path, record: &Record) -> Ended {
     let job = Description::read(directory);
-    let evidence = Evidence {
-        directory,
-        record,
-        job: &job,
-    };
+    let evidence = Evidence { directory, record, job: &job };
     let mut log_tail = logs::tail(directory, record.output, TAIL);
     if record.lost > 0 {
-        log_tail += &format!(
-            "\n[{} bytes of output were lost: the disk was full]\n",
-            record.lost
-        );
+        log_tail += &format!("\n[{} bytes of output were lost: the disk was full]\n", record.lost);
     }
-    Ended {
-        ending: evidence.ending(),
-        log_tail,
-    }
+    Ended { ending: evidence.ending(), log_tail }
 }
 
 /// Of an attempt whose keeper and nursery were killed, and of which nothing runs any more.
 pub(crate) fn abandoned() -> Ended {
-    Ending::Interrupted {
-        message: "its keeper was killed".to_owned(),
-    }
-    .into()
+    Ending::Interrupted { message: "its keeper was killed".to_owned() }.into()
 }
 
 struct Evidence<'a> {
@@ -62,25 +49,18 @@ struct Evidence<'a> {
 
 impl Evidence<'_> {
     fn ending(&self) -> Ending {
-        let interrupted = |message: &str| Ending::Interrupted {
-            message: message.to_owned(),
-        };
+        let interrupted = |message: &str| Ending::Interrupted { message: message.to_owned() };
         match self.record.cause {
             Cause::Ended if self.job.function.is_some() => self.function(),
             Cause::Ended => self.command(),
-            Cause::Timeout => Ending::Timeout {
-                message: self.timeout(),
-            },
-            Cause::Canceled => Ending::Canceled {
-                message: format!("canceled {}", self.when()),
-            },
+            Cause::Timeout => Ending::Timeout { message: self.timeout() },
+            Cause::Canceled => Ending::Canceled { message: format!("canceled {}", self.when()) },
             Cause::Stopped => interrupted("the host was shutting down"),
             Cause::HostGone => interrupted("the host went away"),
             Cause::KeeperKilled => interrupted("its keeper was killed"),
             Cause::SetUpFailed => interrupted(&format!(
                 "there was no process to be had: {}",
-                self.errno()
-                    .map_or_else(|| "no reason was given".to_owned(), |e| e.to_string())
+                self.errno().map_or_else(|| "no reason was given".to_owned(), |e| e.to_string())
             )),
             Cause::ExecFailed => self.not_executed(),
         }
@@ -109,10 +89,7 @@ impl Evidence<'_> {
             Status::Code(0) => {}
             Status::Code(TRY_AGAIN) => {
                 let message = self.about("exited with code 75, which asks for another try");
-                return Ending::Failed {
-                    message,
-                    transient: true,
-                };
+                return Ending::Failed { message, transient: true };
             }
             _ => return self.failed(&self.how()),
         }
@@ -151,10 +128,7 @@ impl Evidence<'_> {
     }
 
     fn failed(&self, how: &str) -> Ending {
-        Ending::Failed {
-            message: self.about(how),
-            transient: false,
-        }
+        Ending::Failed { message: self.about(how), transient: false }
     }
 
     fn about(&self, how: &str) -> String {
@@ -162,12 +136,7 @@ impl Evidence<'_> {
     }
 
     fn timeout(&self) -> String {
-        let Description {
-            job_id,
-            job_type,
-            timeout,
-            ..
-        } = self.job;
+        let Description { job_id, job_type, timeout, .. } = self.job;
         let seconds = timeout.0;
         let when = self.when();
         format!("job {job_id} of type `{job_type}` reached its timeout of {seconds} s {when}")
@@ -194,11 +163,8 @@ impl Evidence<'_> {
         struct Phase {
             phase: Option<String>,
         }
-        let needs_one = self
-            .job
-            .python
-            .as_ref()
-            .is_some_and(|python| !python.requirements.is_empty());
+        let needs_one =
+            self.job.python.as_ref().is_some_and(|python| !python.requirements.is_empty());
         needs_one
             && matches!(self.read("progress.json", 64 * 1024), Ok(Some(content))
                 if serde_json::from_slice::<Told>(&content)
@@ -211,9 +177,7 @@ impl Evidence<'_> {
             (None, _) => "the Python interpreter",
         };
         let error = self.errno();
-        let shown = error
-            .as_ref()
-            .map_or_else(String::new, |error| format!(": {error}"));
+        let shown = error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
         // What another try may find otherwise: too many processes or files, a program being written.
         let transient = matches!(self.record.status, Status::Errno(11 | 12 | 23 | 24 | 26));
         Ending::Failed {
@@ -256,10 +220,9 @@ impl Report {
             ("SUCCEEDED", Some(_), None) => {
                 Err(format!("its result is longer than {RESULT_LIMIT} bytes"))
             }
-            ("FAILED", None, Some(message)) => Ok(Self::Failed {
-                message,
-                transient: raw.is_transient_error,
-            }),
+            ("FAILED", None, Some(message)) => {
+                Ok(Self::Failed { message, transient: raw.is_transient_error })
+            }
             ("SUCCEEDED", ..) => Err("a success has a result and no error".to_owned()),
             ("FAILED", ..) => Err("a failure has an error and no result".to_owned()),
             (status, ..) => Err(format!("`{status}` is no status that a job may report")),

@@ -68,22 +68,17 @@ pub(crate) fn common(
         allowed.unwrap_or_else(|| ALLOWED.iter().map(|&pattern| pattern.to_owned()).collect());
     let mut variables = BTreeMap::from([("PATH".into(), DEFAULT_PATH.into())]);
     variables.extend(host.filter(|(name, _)| is_allowed(name, &allowed)));
-    variables.extend(
-        set.into_iter()
-            .map(|(name, value)| (name.into(), value.into())),
-    );
+    variables.extend(set.into_iter().map(|(name, value)| (name.into(), value.into())));
     Ok(variables)
 }
 
 fn is_allowed(name: &OsStr, patterns: &[String]) -> bool {
     let name = name.as_encoded_bytes();
     !name.starts_with(OURS.as_bytes())
-        && patterns
-            .iter()
-            .any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => name.starts_with(start.as_bytes()),
-                None => name == pattern.as_bytes(),
-            })
+        && patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start.as_bytes()),
+            None => name == pattern.as_bytes(),
+        })
 }
 
 #[cfg(test)]
@@ -93,56 +88,32 @@ mod tests {
     fn names(host: &[&str], allowed: Option<&[&str]>, set: &[&str]) -> Vec<String> {
         let pair = |name: &&str| (OsString::from(name), OsString::from("x"));
         let allowed = allowed.map(|list| list.iter().map(|&s| s.to_owned()).collect());
-        let set = set
-            .iter()
-            .map(|&name| (name.to_owned(), "y".to_owned()))
-            .collect();
+        let set = set.iter().map(|&name| (name.to_owned(), "y".to_owned())).collect();
         let variables = common(host.iter().map(pair), allowed, set).unwrap();
-        variables
-            .into_keys()
-            .map(|name| name.into_string().unwrap())
-            .collect()
+        variables.into_keys().map(|name| name.into_string().unwrap()).collect()
     }
 
     #[test]
     fn what_is_not_allowed_does_not_reach_a_job() {
-        let host = [
-            "HOME",
-            "AWS_SECRET_ACCESS_KEY",
-            "LC_ALL",
-            "PIP_INDEX_URL",
-            "HOMEBREW",
-            "lang",
-        ];
-        assert_eq!(
-            names(&host, None, &[]),
-            ["HOME", "LC_ALL", "PATH", "PIP_INDEX_URL"]
-        );
+        let host = ["HOME", "AWS_SECRET_ACCESS_KEY", "LC_ALL", "PIP_INDEX_URL", "HOMEBREW", "lang"];
+        assert_eq!(names(&host, None, &[]), ["HOME", "LC_ALL", "PATH", "PIP_INDEX_URL"]);
     }
 
     #[test]
     fn a_list_of_ones_own_replaces_the_default() {
-        assert_eq!(
-            names(&["HOME", "ACME_A", "ACME"], Some(&["ACME_*"]), &[]),
-            ["ACME_A", "PATH"]
-        );
+        assert_eq!(names(&["HOME", "ACME_A", "ACME"], Some(&["ACME_*"]), &[]), ["ACME_A", "PATH"]);
     }
 
     #[test]
     fn everything_is_not_our_own() {
-        assert_eq!(
-            names(&["A", "LONGSHORE_TOKEN"], Some(&["*"]), &["B"]),
-            ["A", "B", "PATH"]
-        );
+        assert_eq!(names(&["A", "LONGSHORE_TOKEN"], Some(&["*"]), &["B"]), ["A", "B", "PATH"]);
     }
 
     #[test]
     fn a_name_that_cannot_be_set_is_refused_with_its_place() {
-        for (name, pointer) in [
-            ("A=B", "/set_env/A=B"),
-            ("LONGSHORE_X", "/set_env/LONGSHORE_X"),
-            ("", "/set_env/"),
-        ] {
+        for (name, pointer) in
+            [("A=B", "/set_env/A=B"), ("LONGSHORE_X", "/set_env/LONGSHORE_X"), ("", "/set_env/")]
+        {
             let set = BTreeMap::from([(name.to_owned(), String::new())]);
             let error = common(std::iter::empty(), None, set).unwrap_err();
             assert_eq!(error.pointer.as_deref(), Some(pointer));

@@ -10,11 +10,10 @@ use std::{
 use longshore_keeper::control::{Reason, Stop};
 use longshore_plugin_api::{
     Attempt, Ended, Ending, Error, Executor, Facts, Found, Handle, Host, Isolation, Job, JobShape,
-    LogChunk, Run, Scope, Verdict, Work,
+    LogChunk, Progress, Run, Scope, Verdict, Work,
 };
 use rustix::fs::{Access, access, statvfs};
 use serde_json::json;
-use tracing::instrument::WithSubscriber as _;
 
 use crate::{
     attempt_dir::{self, AttemptDir, State},
@@ -70,14 +69,7 @@ impl Executor for Local {
     fn new(config: Config, host: Host) -> Result<Self, Error> {
         let settings = Settings::new(config)?;
         let (running, started) = (Running::default(), OnceLock::new());
-        Ok(Self {
-            inner: Arc::new(Inner {
-                settings,
-                host,
-                running,
-                started,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { settings, host, running, started }) })
     }
 
     fn facts(&self) -> Facts {
@@ -112,26 +104,22 @@ impl Executor for Local {
         let failed = |step: &str, error: io::Error| not_started(step, cache_dir, &error);
         let installed = bundle::install(cache_dir).map_err(|e| failed("install into", e))?;
         let boot_id = attempt_dir::boot_id().map_err(|e| failed("learn the boot id for", e))?;
+        let host = inner.host.clone();
+        let tell = Box::new(move |tag: &str, progress: &Progress| host.progress(tag, progress));
         let started = Started {
             boot_id,
             python: Python::find(settings)?,
             nursery: Nursery::new(installed.keeper.clone()),
             installed,
-            progress: Watcher::start(inner.host.clone()).map_err(|e| failed("watch", e))?,
+            progress: Watcher::start(tell).map_err(|e| failed("watch", e))?,
         };
-        inner
-            .started
-            .set(started)
-            .map_err(|_| Error::internal("the executor was started before"))
+        inner.started.set(started).map_err(|_| Error::internal("the executor was started before"))
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), Error> {
         let controls = self.inner.running.stop();
         for control in &controls {
-            control.stop(Stop {
-                reason: Reason::Stop,
-                grace,
-            });
+            control.stop(Stop { reason: Reason::Stop, grace });
         }
         let all = async {
             for control in &controls {
@@ -151,9 +139,7 @@ impl Executor for Local {
                 started.nursery.close();
             }
         });
-        closed
-            .await
-            .map_err(|e| Error::internal(format!("cannot wait for the nursery: {e}")))
+        closed.await.map_err(|e| Error::internal(format!("cannot wait for the nursery: {e}")))
     }
 
     fn validate_job(&self, job: &JobShape) -> Result<(), Error> {
@@ -175,14 +161,7 @@ impl Executor for Local {
     }
 
     async fn submit(&self, job: Job) -> Result<Option<Handle>, Error> {
-        let inner = Arc::clone(&self.inner);
-        // A task of its own, because a caller who stops waiting must not leave half an attempt.
-        let task = tokio::spawn(async move { inner.submit(job).await }.with_current_subscriber());
-        task.await
-            .unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => Err(Error::internal(format!("the submission was lost: {error}"))),
-            })
+        self.inner.submit(&job).await
     }
 
     async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
@@ -212,10 +191,7 @@ impl Executor for Local {
         let directory = self.inner.directory(attempt)?;
         let control = self.inner.running.cancel(&attempt.attempt_tag);
         if let Some(control) = &control {
-            control.stop(Stop {
-                reason: Reason::Cancel,
-                grace,
-            });
+            control.stop(Stop { reason: Reason::Cancel, grace });
         }
         let gone = async {
             if let Some(control) = &control {
@@ -237,18 +213,13 @@ impl Executor for Local {
         for attempt in attempts {
             let found = match self.inner.directory(&attempt) {
                 _ if self.inner.running.control(&attempt.attempt_tag).is_some() => Found::Here,
-                Err(error) => Found::Unknown {
-                    message: error.message,
-                },
+                Err(error) => Found::Unknown { message: error.message },
                 Ok(directory) => {
                     to_look_for.push((attempt.attempt_tag, directory));
                     continue;
                 }
             };
-            verdicts.push(Verdict {
-                attempt_tag: attempt.attempt_tag,
-                found,
-            });
+            verdicts.push(Verdict { attempt_tag: attempt.attempt_tag, found });
         }
         verdicts.extend(recover::verdicts(to_look_for, boot_id).await);
         Ok(verdicts)
@@ -263,16 +234,15 @@ impl Executor for Local {
             )));
         }
         self.inner.running.forget(&attempt.attempt_tag);
+        if directory.remove_if_plain() {
+            return Ok(());
+        }
         // A job may have left many files.
         let removed = tokio::task::spawn_blocking(move || {
             let path = directory.path().to_owned();
-            directory
-                .remove()
-                .map_err(|e| not_started("remove", &path, &e))
+            directory.remove().map_err(|e| not_started("remove", &path, &e))
         });
-        removed
-            .await
-            .map_err(|e| Error::internal(format!("the removal was lost: {e}")))?
+        removed.await.map_err(|e| Error::internal(format!("the removal was lost: {e}")))?
     }
 
     async fn logs(&self, attempt: &Attempt, offset: u64) -> Result<LogChunk, Error> {
@@ -295,9 +265,7 @@ impl Executor for Local {
 
 impl Inner {
     fn started(&self) -> Result<&Started, Error> {
-        self.started
-            .get()
-            .ok_or_else(|| Error::unavailable("the executor has not been started"))
+        self.started.get().ok_or_else(|| Error::unavailable("the executor has not been started"))
     }
 
     fn make_directories(&self) -> Result<(), Error> {
@@ -310,61 +278,48 @@ impl Inner {
 
     /// Where an attempt is: where its handle says, because `cache_dir` may have been changed since.
     fn directory(&self, attempt: &Attempt) -> Result<AttemptDir, Error> {
-        let handle = attempt
-            .handle
-            .as_ref()
-            .filter(|handle| handle.version == HANDLE);
+        let handle = attempt.handle.as_ref().filter(|handle| handle.version == HANDLE);
         let attempts = handle
             .and_then(|handle| handle.data.get("attempts")?.as_str())
             .map_or_else(|| self.settings.attempts(), PathBuf::from);
         AttemptDir::new(&attempts, &attempt.attempt_tag)
     }
 
-    async fn submit(&self, job: Job) -> Result<Option<Handle>, Error> {
+    async fn submit(&self, job: &Job) -> Result<Option<Handle>, Error> {
         let started = self.started()?;
         let attempts = self.settings.attempts();
         let tag = &job.attempt_tag;
         let directory = AttemptDir::new(&attempts, tag)?;
         let (python, installed) = (&started.python, &started.installed);
-        let launch = Launch::plan(&job, directory.path(), &self.settings, installed, python)?;
+        let launch = Launch::plan(job, directory.path(), &self.settings, installed, python)?;
 
         let no_socket = |e: io::Error| not_started("make a socket for", directory.path(), &e);
         let (ours, theirs) = packet_sockets().map_err(no_socket)?;
-        let control = Control::new(ours).map_err(no_socket)?;
-        self.running
-            .admit(tag, Arc::new(control))
-            .map_err(|refused| match refused {
-                Refused::Present => {
-                    Error::already_exists(format!("attempt {tag} was submitted before"))
-                }
-                Refused::Canceled => Error::cancelled(format!("attempt {tag} was canceled")),
-                Refused::Stopping => Error::unavailable("the executor is being stopped"),
-            })?;
-
+        let mut admission = self.admit(tag, Control::new(ours).map_err(no_socket)?)?;
         let opened = directory
             .create(&started.boot_id, &launch.description, job.params.get())
-            .map_err(|error| {
-                self.running.forget(tag);
-                if error.kind() == io::ErrorKind::AlreadyExists {
-                    return Error::already_exists(format!("attempt {tag} was submitted before"));
-                }
-                not_started("write", directory.path(), &error)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => submitted_before(tag),
+                _ => not_started("write", directory.path(), &error),
             })?;
+        admission.made = Some(&directory);
         started.progress.watch(tag, directory.path());
-        if let Err(error) = started.nursery.order(&launch.packet, theirs, opened).await {
-            let _ = directory.remove();
-            self.running.forget(tag);
-            return Err(not_started(
-                "start the keeper",
-                &started.installed.keeper,
-                &error,
-            ));
-        }
+        let ordered = started.nursery.order(&launch.packet, theirs, opened).await;
+        ordered.map_err(|e| not_started("start the keeper", &started.installed.keeper, &e))?;
+        admission.ordered = true;
         let data = json!({ "attempts": attempts });
-        Ok(Some(Handle {
-            version: HANDLE,
-            data,
-        }))
+        Ok(Some(Handle { version: HANDLE, data }))
+    }
+
+    fn admit<'a>(&'a self, tag: &'a str, control: Control) -> Result<Admission<'a>, Error> {
+        match self.running.admit(tag, Arc::new(control)) {
+            Ok(()) => Ok(Admission { inner: self, tag, made: None, ordered: false }),
+            Err(Refused::Present) => Err(submitted_before(tag)),
+            Err(Refused::Canceled) => {
+                Err(Error::cancelled(format!("attempt {tag} was canceled before it was submitted")))
+            }
+            Err(Refused::Stopping) => Err(Error::unavailable("the executor is being stopped")),
+        }
     }
 
     /// Returns when nothing of the attempt is left; whoever does not want to wait for ever stops
@@ -395,6 +350,31 @@ impl Inner {
     }
 }
 
+/// An attempt on its way in. Unless the order was given, nothing of it stays: also when the caller
+/// stops waiting for the submission.
+struct Admission<'a> {
+    inner: &'a Inner,
+    tag: &'a str,
+    made: Option<&'a AttemptDir>,
+    ordered: bool,
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        if self.ordered {
+            return;
+        }
+        if let Some(directory) = self.made {
+            let _ = directory.remove();
+        }
+        self.inner.running.forget(self.tag);
+    }
+}
+
+fn submitted_before(tag: &str) -> Error {
+    Error::already_exists(format!("attempt {tag} was submitted before"))
+}
+
 fn state(directory: &AttemptDir, boot_id: &str) -> Result<State, Error> {
     directory.state(boot_id).map_err(|error| {
         let path = directory.path().display();
@@ -411,9 +391,9 @@ fn check_writable(directory: &Path) -> Result<(), Error> {
         .map_err(|error| not_started("write to", directory, &error.into()))?;
     match statvfs(directory) {
         // Some file systems do not count files.
-        Ok(stat) if stat.f_bavail == 0 || (stat.f_files > 0 && stat.f_ffree == 0) => Err(
-            not_started("write to", directory, &io::ErrorKind::StorageFull.into()),
-        ),
+        Ok(stat) if stat.f_bavail == 0 || (stat.f_files > 0 && stat.f_ffree == 0) => {
+            Err(not_started("write to", directory, &io::ErrorKind::StorageFull.into()))
+        }
         Ok(_) => Ok(()),
         Err(error) => Err(not_started("look at", directory, &error.into())),
     }

@@ -33,14 +33,16 @@ pub(crate) fn read(path: &Path, limit: u64) -> JobFile {
         }
         Err(error) => return refused(error.into()),
     };
-    match fstat(&file) {
+    let size = match fstat(&file) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
             return JobFile::Refused("it is no regular file".to_owned());
         }
-        Ok(_) => {}
+        Ok(stat) => u64::try_from(stat.st_size).unwrap_or(0),
         Err(error) => return refused(error.into()),
-    }
-    let mut content = Vec::new();
+    };
+    // One byte of room more than there is to read, so that the end is seen without growing.
+    let expected = usize::try_from(size.min(limit) + 1).unwrap_or(0);
+    let mut content = Vec::with_capacity(expected);
     // One more than allowed, so that too much is noticed even in a file that still grows.
     match File::from(file).take(limit + 1).read_to_end(&mut content) {
         Ok(_) if content.len() as u64 > limit => {
@@ -75,9 +77,7 @@ mod tests {
             ("fifo", 5, "it is no regular file"),
             (".", 5, "it is no regular file"),
         ] {
-            let JobFile::Refused(reason) = read(&at(name), limit) else {
-                panic!("read {name}")
-            };
+            let JobFile::Refused(reason) = read(&at(name), limit) else { panic!("read {name}") };
             assert_eq!(reason, why);
         }
     }

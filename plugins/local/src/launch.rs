@@ -38,24 +38,16 @@ impl Launch {
     ) -> Result<Self, Error> {
         let description = Description::of(job, &settings.environments());
         let arguments = match &job.run {
-            Run::Function(_) => vec![
-                python.path().as_os_str().to_owned(),
-                "-m".into(),
-                "longshore.entry".into(),
-            ],
+            Run::Function(_) => {
+                vec![python.path().as_os_str().to_owned(), "-m".into(), "longshore.entry".into()]
+            }
             Run::Command(command) => command_line(command, settings)?,
         };
         let mut variables = settings.variables.clone();
         let own = description.variables(directory);
-        variables.extend(
-            own.into_iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
+        variables.extend(own.into_iter().map(|(name, value)| (name.into(), value.into())));
         let theirs = variables.remove(OsStr::new("PYTHONPATH"));
-        variables.insert(
-            "PYTHONPATH".into(),
-            python_path(settings, installed, theirs),
-        );
+        variables.insert("PYTHONPATH".into(), python_path(settings, installed, theirs));
 
         let variables = variables.into_iter().map(|(mut name, value)| {
             name.push("=");
@@ -78,10 +70,7 @@ impl Launch {
         })?;
         let description = serde_json::to_vec(&description)
             .map_err(|e| Error::internal(format!("cannot write the job's description: {e}")))?;
-        Ok(Self {
-            description,
-            packet,
-        })
+        Ok(Self { description, packet })
     }
 }
 
@@ -89,29 +78,16 @@ fn command_line(command: &[String], settings: &Settings) -> Result<Vec<OsString>
     let Some((name, arguments)) = command.split_first().filter(|(name, _)| !name.is_empty()) else {
         return Err(Error::invalid_job("the command names no program"));
     };
-    let path = settings
-        .variables
-        .get(OsStr::new("PATH"))
-        .map(OsString::as_os_str);
-    let program = program::find(
-        Path::new(name),
-        &settings.base_dir,
-        path.unwrap_or_default(),
-    )
-    .map_err(|not_found| Error::invalid_job(not_found.to_string()))?;
-    Ok([program.into_os_string()]
-        .into_iter()
-        .chain(arguments.iter().map(Into::into))
-        .collect())
+    let path = settings.variables.get(OsStr::new("PATH")).map(OsString::as_os_str);
+    let program = program::find(Path::new(name), &settings.base_dir, path.unwrap_or_default())
+        .map_err(|not_found| Error::invalid_job(not_found.to_string()))?;
+    Ok([program.into_os_string()].into_iter().chain(arguments.iter().map(Into::into)).collect())
 }
 
 /// Our package first, so that no job's module called `longshore` hides it.
 fn python_path(settings: &Settings, installed: &Installed, rest: Option<OsString>) -> OsString {
     let mut path = installed.package.clone().into_os_string();
-    let configured = settings
-        .pythonpath
-        .iter()
-        .map(|directory| directory.as_os_str());
+    let configured = settings.pythonpath.iter().map(|directory| directory.as_os_str());
     for entry in configured.chain(rest.as_deref().filter(|rest| !rest.is_empty())) {
         path.push(":");
         path.push(entry);
@@ -120,11 +96,10 @@ fn python_path(settings: &Settings, installed: &Installed, rest: Option<OsString
 }
 
 fn c_strings(strings: impl Iterator<Item = OsString>) -> Result<Vec<CString>, Error> {
-    strings
-        .map(|string| CString::new(string.into_vec()))
-        .collect::<Result<_, _>>()
-        .map_err(|error| {
+    strings.map(|string| CString::new(string.into_vec())).collect::<Result<_, _>>().map_err(
+        |error| {
             let text = String::from_utf8_lossy(&error.into_vec()).into_owned();
             Error::invalid_job(format!("{text:?} contains a NUL character"))
-        })
+        },
+    )
 }

@@ -37,10 +37,7 @@ pub(crate) fn tail(directory: &Path, total: u64, limit: usize) -> String {
     let cut = if start == 0 {
         0
     } else {
-        bytes
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(0, |newline| newline + 1)
+        bytes.iter().position(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
     };
     String::from_utf8_lossy(&bytes[cut..]).into_owned()
 }
@@ -73,9 +70,7 @@ fn oldest(directory: &Path) -> io::Result<Option<u64>> {
     let mut oldest: Option<u64> = None;
     for entry in directory.read_dir()? {
         let name = entry?.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("output.")?.parse().ok());
+        let number = name.to_str().and_then(|name| name.strip_prefix("output.")?.parse().ok());
         oldest = oldest.into_iter().chain(number).min();
     }
     Ok(oldest)
@@ -160,10 +155,7 @@ mod tests {
     fn what_is_no_text_is_replaced_and_passed() {
         let directory = segments(&[(0, b"\xff\xfeok\xc3")]);
         let chunk = read(directory.path(), 0, false).unwrap();
-        assert_eq!(
-            (chunk.text.as_str(), chunk.next_offset),
-            ("\u{fffd}\u{fffd}ok", 4)
-        );
+        assert_eq!((chunk.text.as_str(), chunk.next_offset), ("\u{fffd}\u{fffd}ok", 4));
         let last = read(directory.path(), 4, true).unwrap();
         assert_eq!((last.text.as_str(), last.end), ("\u{fffd}", true));
     }

@@ -40,11 +40,7 @@ pub(crate) fn carrying(tags: &HashSet<&str>) -> io::Result<Found> {
     for entry in fs::read_dir("/proc")? {
         // A process that has ended meanwhile is not there, whichever of its files says so.
         let Ok(entry) = entry else { continue };
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         let Some(pid) = Pid::from_raw(pid) else {
@@ -84,12 +80,7 @@ fn began(process: &Path) -> Option<Duration> {
     let ticks = || -> Option<u64> {
         let stat = fs::read_to_string(process.join("stat")).ok()?;
         // The name may hold anything; the fields are counted from the bracket that closes it.
-        stat.rsplit_once(')')?
-            .1
-            .split_whitespace()
-            .nth(19)?
-            .parse()
-            .ok()
+        stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
     };
     let since_boot = |ticks| Duration::from_secs(ticks / rustix::param::clock_ticks_per_second());
     Some(ticks().map_or_else(clock::since_boot, since_boot))
@@ -125,10 +116,7 @@ mod tests {
 
     #[test]
     fn only_the_variable_itself_counts() {
-        assert_eq!(
-            tag_in(b"A=1\0LONGSHORE_ATTEMPT_TAG=abc\0B=2\0"),
-            Some("abc")
-        );
+        assert_eq!(tag_in(b"A=1\0LONGSHORE_ATTEMPT_TAG=abc\0B=2\0"), Some("abc"));
         assert_eq!(tag_in(b"X=LONGSHORE_ATTEMPT_TAG=abc\0"), None);
         assert_eq!(tag_in(b""), None);
     }

@@ -27,10 +27,7 @@ pub(crate) fn find(name: &Path, base_dir: &Path, path: &OsStr) -> Result<PathBuf
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(name))
         .find(|file| file.is_file() && access(file, Access::EXEC_OK).is_ok())
-        .ok_or_else(|| NotFound {
-            name: name.to_owned(),
-            path: path.into(),
-        })
+        .ok_or_else(|| NotFound { name: name.to_owned(), path: path.into() })
 }
 
 #[cfg(test)]
@@ -38,12 +35,7 @@ mod tests {
     use super::*;
 
     fn found(name: &str) -> Option<PathBuf> {
-        find(
-            Path::new(name),
-            Path::new("/base"),
-            OsStr::new(":relative:/nowhere:/etc:/bin"),
-        )
-        .ok()
+        find(Path::new(name), Path::new("/base"), OsStr::new(":relative:/nowhere:/etc:/bin")).ok()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io,
+    fmt, io,
     mem::MaybeUninit,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use longshore_plugin_api::{Host, Progress};
+use longshore_plugin_api::Progress;
 use rustix::{
     fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
     io::Errno,
@@ -32,17 +32,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Far above what the Python package writes.
 const LIMIT: u64 = 64 * 1024;
 
+/// Who hears of progress: the attempt's tag, and what it says.
+pub(crate) type Tell = Box<dyn Fn(&str, &Progress) + Send + Sync>;
+
 /// Watches until it is dropped.
-#[derive(Debug)]
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
 
-#[derive(Debug)]
 struct Shared {
     events: AsyncFd<OwnedFd>,
-    host: Host,
+    tell: Tell,
     /// By watch descriptor. The kernel says when a watch has ended with its directory.
     watched: Mutex<HashMap<i32, Watched>>,
 }
@@ -54,19 +55,12 @@ struct Watched {
 }
 
 impl Watcher {
-    pub(crate) fn start(host: Host) -> io::Result<Self> {
+    pub(crate) fn start(tell: Tell) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let events = descriptor::register(events)?;
-        let shared = Arc::new(Shared {
-            events,
-            host,
-            watched: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { events, tell, watched: Mutex::default() });
         let follow = Arc::clone(&shared).follow();
-        Ok(Self {
-            shared,
-            task: tokio::spawn(follow.with_current_subscriber()),
-        })
+        Ok(Self { shared, task: tokio::spawn(follow.with_current_subscriber()) })
     }
 
     /// Watches an attempt until its directory is removed.
@@ -76,13 +70,7 @@ impl Watcher {
         match inotify::add_watch(&self.shared.events, directory, WatchFlags::MOVED_TO) {
             Ok(descriptor) => {
                 let file = directory.join("progress.json");
-                watched.insert(
-                    descriptor,
-                    Watched {
-                        tag: tag.to_owned(),
-                        file,
-                    },
-                );
+                watched.insert(descriptor, Watched { tag: tag.to_owned(), file });
             }
             // The job runs all the same.
             Err(error) => tracing::warn!(
@@ -96,6 +84,12 @@ impl Watcher {
     #[cfg(test)]
     fn watches(&self) -> usize {
         self.shared.lock().len()
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watcher").finish_non_exhaustive()
     }
 }
 
@@ -115,7 +109,7 @@ impl Shared {
                 continue;
             };
             for watched in read.unwrap_or_default() {
-                self.tell(&watched);
+                self.forward(&watched);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -145,18 +139,15 @@ impl Shared {
                 changed.insert(event.wd());
             }
         }
-        Ok(changed
-            .iter()
-            .filter_map(|descriptor| watched.get(descriptor).cloned())
-            .collect())
+        Ok(changed.iter().filter_map(|descriptor| watched.get(descriptor).cloned()).collect())
     }
 
-    fn tell(&self, watched: &Watched) {
+    fn forward(&self, watched: &Watched) {
         let JobFile::Content(content) = job_file::read(&watched.file, LIMIT) else {
             return;
         };
         match serde_json::from_slice::<Progress>(&content) {
-            Ok(progress) => self.host.progress(&watched.tag, &progress),
+            Ok(progress) => (self.tell)(&watched.tag, &progress),
             Err(error) => {
                 tracing::debug!(attempt_tag = watched.tag, %error, "progress.json makes no sense");
             }
@@ -174,60 +165,93 @@ mod tests {
 
     use super::*;
 
+    fn nobody() -> Tell {
+        Box::new(|_, _| {})
+    }
+
+    fn report(directory: &Path, content: &str) {
+        let temporary = directory.join("progress.json.new");
+        fs::write(&temporary, content).unwrap();
+        fs::rename(&temporary, directory.join("progress.json")).unwrap();
+    }
+
+    async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+        let met = async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), met).await.expect(what);
+    }
+
+    #[tokio::test]
+    async fn the_latest_progress_of_each_attempt_is_told() {
+        let heard = Arc::new(Mutex::new(HashMap::new()));
+        let keep = Arc::clone(&heard);
+        let watcher = Watcher::start(Box::new(move |tag, progress| {
+            keep.lock().unwrap().insert(tag.to_owned(), progress.clone());
+        }))
+        .unwrap();
+        let directories = ["a", "b"].map(|tag| {
+            let directory = tempfile::tempdir().unwrap();
+            watcher.watch(tag, directory.path());
+            (tag, directory)
+        });
+        for (tag, directory) in &directories {
+            report(directory.path(), "nonsense");
+            for done in 0..=100 {
+                let counts = format!("{{\"completed\": {done}, \"total\": 100}}");
+                let content = format!("{{\"message\": \"{tag}\", \"progress\": {counts}}}");
+                report(directory.path(), &content);
+            }
+        }
+        until("both are done", || {
+            let heard = heard.lock().unwrap();
+            let done = |tag: &str| -> Option<bool> {
+                let progress = heard.get(tag)?;
+                let counts = progress.progress.clone()??;
+                Some(
+                    counts.completed == Some(Some(100))
+                        && progress.message == Some(Some(tag.into())),
+                )
+            };
+            done("a") == Some(true) && done("b") == Some(true)
+        })
+        .await;
+    }
+
     #[tokio::test]
     async fn a_watch_ends_with_its_directory() {
-        let watcher = Watcher::start(Host::nowhere()).unwrap();
+        let watcher = Watcher::start(nobody()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         watcher.watch("a", directory.path());
         assert_eq!(watcher.watches(), 1);
         drop(directory);
-        let forgotten = async {
-            while watcher.watches() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), forgotten)
-            .await
-            .unwrap();
+        until("it is forgotten", || watcher.watches() == 0).await;
     }
 
     #[tokio::test]
     async fn a_directory_that_is_not_there_harms_nobody() {
-        let watcher = Watcher::start(Host::nowhere()).unwrap();
+        let watcher = Watcher::start(nobody()).unwrap();
         watcher.watch("a", Path::new("/no/such/directory"));
         assert_eq!(watcher.watches(), 0);
     }
 
-    #[test]
-    fn what_came_in_between_is_not_told_twice() {
-        // The set of changed watches, not their events, is what is read.
+    #[tokio::test]
+    async fn of_a_thousand_reports_one_is_read() {
+        // No task reads here, so that all of them are in the queue.
         let directory = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let _entered = runtime.enter();
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
-        let shared = Shared {
-            events: descriptor::register(events).unwrap(),
-            host: Host::nowhere(),
-            watched: Mutex::default(),
-        };
-        let descriptor =
-            inotify::add_watch(&shared.events, directory.path(), WatchFlags::MOVED_TO).unwrap();
+        let events = descriptor::register(events).unwrap();
+        let shared = Shared { events, tell: nobody(), watched: Mutex::default() };
+        let flags = WatchFlags::MOVED_TO;
+        let watch = inotify::add_watch(&shared.events, directory.path(), flags).unwrap();
         let file = directory.path().join("progress.json");
-        let watched = Watched {
-            tag: "a".to_owned(),
-            file: file.clone(),
-        };
-        shared.lock().insert(descriptor, watched);
+        shared.lock().insert(watch, Watched { tag: "a".to_owned(), file });
         for _ in 0..1000 {
-            let temporary = directory.path().join("progress.json.new");
-            fs::write(&temporary, "{}").unwrap();
-            fs::rename(&temporary, &file).unwrap();
+            report(directory.path(), "{}");
         }
-        let changed = shared.changed(&shared.events).unwrap();
-        assert_eq!(changed.len(), 1);
+        assert_eq!(shared.changed(&shared.events).unwrap().len(), 1);
         let none = shared.changed(&shared.events).unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
     }

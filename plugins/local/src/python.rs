@@ -31,11 +31,7 @@ impl Python {
     ///
     /// `Unavailable`: there is no such program.
     pub(crate) fn find(settings: &Settings) -> Result<Self, Error> {
-        let path = settings
-            .variables
-            .get(OsStr::new("PATH"))
-            .cloned()
-            .unwrap_or_default();
+        let path = settings.variables.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         match program::find(&settings.python, &settings.base_dir, &path) {
             Ok(path) => Ok(Self { path }),
             Err(not_found) => Err(Error::unavailable(format!(
@@ -77,10 +73,7 @@ impl Python {
 
     async fn ask(&self, settings: &Settings) -> Result<String, String> {
         let mut process = Command::new(&self.path)
-            .args([
-                "-c",
-                "import sys, venv; print('%d.%d' % sys.version_info[:2])",
-            ])
+            .args(["-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"])
             .env_clear()
             .envs(&settings.variables)
             .stdin(Stdio::null())
@@ -104,9 +97,7 @@ impl Python {
                 Err(error) => return Err(format!("cannot be waited for: {error}")),
             }
         }
-        let output = process
-            .wait_with_output()
-            .map_err(|e| format!("cannot be read: {e}"))?;
+        let output = process.wait_with_output().map_err(|e| format!("cannot be read: {e}"))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

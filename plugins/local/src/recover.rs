@@ -63,10 +63,7 @@ pub(crate) async fn verdicts(attempts: Vec<(String, AttemptDir)>, boot_id: &str)
     for (tag, found_) in prove(unproven).await {
         found.insert(tag, found_);
     }
-    found
-        .into_iter()
-        .map(|(attempt_tag, found)| Verdict { attempt_tag, found })
-        .collect()
+    found.into_iter().map(|(attempt_tag, found)| Verdict { attempt_tag, found }).collect()
 }
 
 /// The state of a directory, when whoever holds its lock has let go or `until` has passed.
@@ -115,10 +112,7 @@ impl Left {
             return Some(format!("the machine's processes cannot be listed: {error}"));
         }
         if let Some(pids) = self.by_tag.get(tag) {
-            let pids: Vec<_> = pids
-                .iter()
-                .map(|pid| pid.as_raw_nonzero().to_string())
-                .collect();
+            let pids: Vec<_> = pids.iter().map(|pid| pid.as_raw_nonzero().to_string()).collect();
             return Some(format!("processes of it do not die: {}", pids.join(", ")));
         }
         // What began before the attempt was made is not of it.
@@ -146,28 +140,15 @@ pub(crate) async fn sweep(tags: HashSet<String>) -> Left {
         let found = match look.await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
-                return Left {
-                    error: Some(error.to_string()),
-                    ..Left::default()
-                };
+                return Left { error: Some(error.to_string()), ..Left::default() };
             }
             Err(error) => {
-                return Left {
-                    error: Some(error.to_string()),
-                    ..Left::default()
-                };
+                return Left { error: Some(error.to_string()), ..Left::default() };
             }
         };
         if found.by_tag.is_empty() || clock::since_boot() > until {
-            let processes::Found {
-                by_tag,
-                youngest_closed,
-            } = found;
-            return Left {
-                by_tag,
-                youngest_closed,
-                error: None,
-            };
+            let processes::Found { by_tag, youngest_closed } = found;
+            return Left { by_tag, youngest_closed, error: None };
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -175,9 +156,7 @@ pub(crate) async fn sweep(tags: HashSet<String>) -> Left {
 
 /// When the attempt was made, since the machine started, if its directory is still there.
 fn made(directory: &Path) -> Option<Duration> {
-    let file = fs::metadata(directory.join("exit"))
-        .or_else(|_| fs::metadata(directory))
-        .ok()?;
+    let file = fs::metadata(directory.join("exit")).or_else(|_| fs::metadata(directory)).ok()?;
     let age = file.modified().ok()?.elapsed().unwrap_or_default();
     Some(clock::since_boot().saturating_sub(age))
 }

@@ -150,10 +150,7 @@ mod tests {
         let running = Running::default();
         let (control, _keeper) = control();
         assert_eq!(running.admit("a", Arc::clone(&control)), Ok(()));
-        assert_eq!(
-            running.admit("a", Arc::clone(&control)),
-            Err(Refused::Present)
-        );
+        assert_eq!(running.admit("a", Arc::clone(&control)), Err(Refused::Present));
         running.forget("a");
         assert_eq!(running.admit("a", control), Ok(()));
     }
@@ -163,10 +160,7 @@ mod tests {
         let running = Running::default();
         let (control, _keeper) = control();
         assert!(running.cancel("a").is_none());
-        assert_eq!(
-            running.admit("a", Arc::clone(&control)),
-            Err(Refused::Canceled)
-        );
+        assert_eq!(running.admit("a", Arc::clone(&control)), Err(Refused::Canceled));
         assert_eq!(running.admit("b", control), Ok(()));
     }
 
