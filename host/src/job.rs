@@ -247,7 +247,7 @@ pub struct Job {
     pub tag: Option<AttemptTag>,
     /// What the executor finds it by: JSON as text.
     pub handle: Option<String>,
-    /// JSON as text; not filled in a listing.
+    /// A JSON object as text.
     pub params: String,
 }
 

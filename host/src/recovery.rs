@@ -125,11 +125,16 @@ impl Recovery {
     #[must_use]
     pub fn start(self: &Arc<Self>) -> Service {
         let recovery = Arc::clone(self);
-        Service::every("recovery", self.settings.interval, move || {
-            let recovery = Arc::clone(&recovery);
-            async move {
+        let unwatched = self.worker.unwatched();
+        Service::start("recovery", |mut stop| async move {
+            loop {
                 if let Err(error) = recovery.run_once().await {
                     tracing::warn!(error = %error, "a recovery pass failed");
+                }
+                tokio::select! {
+                    () = stop.asked() => return,
+                    () = unwatched.notified() => {}
+                    () = tokio::time::sleep(recovery.settings.interval) => {}
                 }
             }
         })
@@ -274,8 +279,7 @@ impl Recovery {
         };
         if !watched {
             // Its type is configured no more. Nobody here can watch it: it waits for somebody who can.
-            let _ = self.store.job_mark(row.id, token).await?;
-            let _ = self.store.job_ask_again(row.id, token, Duration::from_secs(60)).await?;
+            let _ = self.store.job_mark(row.id, token, Duration::from_secs(60)).await?;
         }
         Ok(watched)
     }

@@ -26,7 +26,7 @@ use std::{
 };
 
 use longshore_plugin_api::{Handle, Progress};
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
 
 use self::{
@@ -65,6 +65,7 @@ pub struct Worker {
     slots: Arc<Slots>,
     watched: Arc<Watched>,
     ending: AtomicBool,
+    unwatched: Arc<Notify>,
     attempts: tokio::sync::Mutex<JoinSet<()>>,
 }
 
@@ -97,6 +98,7 @@ impl Worker {
             slots: Arc::default(),
             watched: watching.0,
             ending: AtomicBool::new(false),
+            unwatched: Arc::default(),
             attempts: tokio::sync::Mutex::default(),
         })
     }
@@ -150,6 +152,12 @@ impl Worker {
         let attempt = Attempt::new(worker, claimed, Arc::clone(job_type), Arc::clone(open), slot);
         self.attempts.lock().await.spawn(attempt.rejoin(handle, remaining));
         true
+    }
+
+    /// Told when an attempt lets go of a job whose work is recovery's to look for.
+    #[must_use]
+    pub(crate) fn unwatched(&self) -> Arc<Notify> {
+        Arc::clone(&self.unwatched)
     }
 
     /// Whether an attempt of that job runs here.

@@ -39,8 +39,7 @@ impl Callback {
             tell::PROGRESS => {
                 let told: wire::Progress = serde_json::from_str(payload)
                     .map_err(|e| Error::internal(format!("this progress does not parse: {e}")))?;
-                self.events
-                    .progress(&self.executor, &told.attempt_tag, told.progress);
+                self.events.progress(&self.executor, &told.attempt_tag, told.progress);
                 Ok(())
             }
             other => Err(Error::unsupported(format!("this host takes no `{other}`"))),
@@ -51,10 +50,8 @@ impl Callback {
 impl HostApi for Callback {
     fn log(&self, level: u8, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>) {
         let (plugin, executor) = (&*self.plugin, &*self.executor);
-        let (origin, fields) = (
-            target.as_str(),
-            (!fields.is_empty()).then(|| cut(fields.as_str())),
-        );
+        let (origin, fields) =
+            (target.as_str(), (!fields.is_empty()).then(|| cut(fields.as_str())));
         let message = cut(message.as_str());
         // `tracing` fixes level and target where the event stands in the source.
         macro_rules! log {
@@ -73,9 +70,7 @@ impl HostApi for Callback {
     }
 
     fn tell(&self, verb: RStr<'_>, payload: RStr<'_>) -> Answer {
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            self.told(verb.as_str(), payload.as_str())
-        }));
+        let told = catch_unwind(AssertUnwindSafe(|| self.told(verb.as_str(), payload.as_str())));
         match told {
             Ok(Ok(())) => RResult::ROk("null".into()),
             Ok(Err(e)) => RResult::RErr(e.into()),

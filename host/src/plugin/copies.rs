@@ -23,9 +23,7 @@ pub(super) struct Copies {
 
 impl Copies {
     pub(super) fn below(state_dir: &Path) -> Self {
-        Self {
-            root: state_dir.join("plugins"),
-        }
+        Self { root: state_dir.join("plugins") }
     }
 
     /// The copy of this content, made if need be.
@@ -34,10 +32,7 @@ impl Copies {
         let path = dir.join(format!("{name}.so"));
         self.write(&dir, &path, content).map_err(|e| {
             let path = path.display();
-            PluginProblem::new(
-                Code::Copy,
-                format!("cannot keep a private copy at `{path}`: {e}"),
-            )
+            PluginProblem::new(Code::Copy, format!("cannot keep a private copy at `{path}`: {e}"))
         })?;
         Ok(path)
     }
@@ -52,11 +47,8 @@ impl Copies {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let part = dir.join(format!(".{}-{count}.part", std::process::id()));
         let written = (|| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o500)
-                .open(&part)?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o500).open(&part)?;
             file.write_all(&content.bytes)?;
             file.sync_all()?;
             fs::rename(&part, path)?;
@@ -77,9 +69,7 @@ impl Copies {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let is_digest = name.len() == 64
-                && name
-                    .to_str()
-                    .is_some_and(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));
+                && name.to_str().is_some_and(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));
             if is_digest && !keep.iter().any(|digest| name == **digest) {
                 let _ = fs::remove_dir_all(entry.path());
             }

@@ -31,10 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Content, PluginProblem> {
     let real = path.canonicalize().map_err(|e| match path.read_link() {
         Ok(target) => {
             let target = target.display();
-            problem(
-                Code::Open,
-                format!("a symbolic link to `{target}`, which does not open: {e}"),
-            )
+            problem(Code::Open, format!("a symbolic link to `{target}`, which does not open: {e}"))
         }
         Err(_) => cannot_open(e),
     })?;
@@ -48,10 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Content, PluginProblem> {
         return Err(problem(Code::NotAFile, message.to_owned()));
     }
     if metadata.len() > MAX_BYTES {
-        let message = format!(
-            "{} bytes; no plugin is larger than {MAX_BYTES}",
-            metadata.len()
-        );
+        let message = format!("{} bytes; no plugin is larger than {MAX_BYTES}", metadata.len());
         return Err(problem(Code::TooLarge, message));
     }
     if metadata.mode() & 0o002 != 0 {
@@ -80,8 +74,7 @@ pub(super) fn read(path: &Path) -> Result<Content, PluginProblem> {
 fn open_ancestor(file: &Path) -> Option<PathBuf> {
     let open = |dir: &&Path| {
         // 0o1000 is the sticky bit, as on `/tmp`: there one may rename only one's own.
-        dir.metadata()
-            .is_ok_and(|m| m.mode() & 0o002 != 0 && m.mode() & 0o1000 == 0)
+        dir.metadata().is_ok_and(|m| m.mode() & 0o002 != 0 && m.mode() & 0o1000 == 0)
     };
     file.ancestors().skip(1).find(open).map(Path::to_owned)
 }

@@ -28,9 +28,7 @@ impl InProcess {
         host: HostApiBox,
         request: String,
     ) -> Result<(Self, Facts), Error> {
-        let executor = root.open()(host, request.into())
-            .into_result()
-            .map_err(Error::from)?;
+        let executor = root.open()(host, request.into()).into_result().map_err(Error::from)?;
         let facts = into_result(executor.ask(Verb::Facts.name().into(), "null".into()))?;
         let facts = serde_json::from_str(facts.as_ref()).map_err(|e| {
             let message = format!("the plugin does not say what it is: {e}");
@@ -55,19 +53,15 @@ impl Transport for InProcess {
         let mut call = pin!(self.executor.call(verb.name().into(), payload.into()));
         // The plugin's side never panics, if it is built with our adapter; a panic here would take
         // the task that renews leases with it.
-        poll_fn(
-            |cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
-                Ok(poll) => poll.map(into_result),
-                Err(payload) => {
-                    mem::forget(payload);
-                    let message = format!(
-                        "the plugin panicked in {}, outside its own guard",
-                        verb.name()
-                    );
-                    Poll::Ready(Err(Error::new(ErrorKind::Panic, message)))
-                }
-            },
-        )
+        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(into_result),
+            Err(payload) => {
+                mem::forget(payload);
+                let message =
+                    format!("the plugin panicked in {}, outside its own guard", verb.name());
+                Poll::Ready(Err(Error::new(ErrorKind::Panic, message)))
+            }
+        })
         .await
     }
 }

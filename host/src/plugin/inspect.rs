@@ -44,27 +44,13 @@ pub struct Inspection {
 pub fn inspect(path: &Path) -> Result<Inspection, PluginProblem> {
     let content = file::read(path)?;
     let note = preflight::read_note(&content.bytes).map_err(|problem| problem.file(path))?;
-    let problem = preflight::check(&content.bytes)
-        .err()
-        .map(|problem| problem.file(path));
+    let problem = preflight::check(&content.bytes).err().map(|problem| problem.file(path));
     // A library without section headers loads all the same; there is only less to tell.
     let linking = linking(&content.bytes).unwrap_or_default();
     let (bytes, digest) = (content.bytes.len(), content.digest);
-    let Linking {
-        needed,
-        glibc,
-        exports,
-    } = linking;
+    let Linking { needed, glibc, exports } = linking;
     let glibc = glibc.map(|(major, minor)| format!("{major}.{minor}"));
-    Ok(Inspection {
-        digest,
-        bytes,
-        note,
-        problem,
-        needed,
-        glibc,
-        exports,
-    })
+    Ok(Inspection { digest, bytes, note, problem, needed, glibc, exports })
 }
 
 #[derive(Default)]
@@ -88,9 +74,7 @@ fn linking(bytes: &[u8]) -> object::read::Result<Linking> {
     let symbols = sections.symbols(ENDIAN, bytes, elf::SHT_DYNSYM)?;
     for symbol in symbols.iter().skip(1) {
         if !symbol.is_undefined(ENDIAN) && !symbol.is_local() {
-            linking
-                .exports
-                .push(text(symbols.symbol_name(ENDIAN, symbol)?));
+            linking.exports.push(text(symbols.symbol_name(ENDIAN, symbol)?));
         }
     }
     linking.exports.sort();
@@ -117,10 +101,8 @@ fn glibc(
 }
 
 fn parse_glibc(version: &[u8]) -> Option<(u32, u32)> {
-    let (major, minor) = std::str::from_utf8(version)
-        .ok()?
-        .strip_prefix("GLIBC_")?
-        .split_once('.')?;
+    let (major, minor) =
+        std::str::from_utf8(version).ok()?.strip_prefix("GLIBC_")?.split_once('.')?;
     let minor = minor.split('.').next()?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }

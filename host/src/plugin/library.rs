@@ -52,17 +52,11 @@ pub(super) fn load(path: &Path, note: &Note) -> Result<Loaded, PluginProblem> {
     let header =
         unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
     let header: AbiHeaderRef = *header.map_err(|_| {
-        PluginProblem::new(
-            Code::NotAPlugin,
-            "it has the note of a plugin, but does not export one",
-        )
+        PluginProblem::new(Code::NotAPlugin, "it has the note of a plugin, but does not export one")
     })?;
-    let header = header
-        .upgrade()
-        .map_err(|e| refuse(format!("built with another abi_stable: {e}")))?;
-    let theirs = header
-        .layout()
-        .ok_or_else(|| refuse("it hides its layout".to_owned()))?;
+    let header =
+        header.upgrade().map_err(|e| refuse(format!("built with another abi_stable: {e}")))?;
+    let theirs = header.layout().ok_or_else(|| refuse("it hides its layout".to_owned()))?;
     let ours = <PluginRootRef as StableAbi>::LAYOUT;
     layout::compatible(ours, theirs).map_err(|first| {
         refuse(format!(
@@ -79,9 +73,7 @@ pub(super) fn load(path: &Path, note: &Note) -> Result<Loaded, PluginProblem> {
 
 /// `libloading` prints "dlopen failed" and keeps the reason in its source.
 fn refused(e: libloading::Error) -> PluginProblem {
-    let text = e
-        .source()
-        .map_or_else(|| e.to_string(), ToString::to_string);
+    let text = e.source().map_or_else(|| e.to_string(), ToString::to_string);
     let hint = if text.contains("failed to map segment") {
         "; is the state directory on a file system mounted `noexec`?"
     } else if text.contains("GLIBC_") {
@@ -91,18 +83,13 @@ fn refused(e: libloading::Error) -> PluginProblem {
     } else {
         ""
     };
-    PluginProblem::new(
-        Code::Load,
-        format!("the dynamic linker refuses it: {text}{hint}"),
-    )
+    PluginProblem::new(Code::Load, format!("the dynamic linker refuses it: {text}{hint}"))
 }
 
 fn describe(root: PluginRootRef, note: &Note) -> Result<Description, PluginProblem> {
     let problem = |message: String| PluginProblem::new(Code::Describe, message);
     let description: Description = serde_json::from_str(&root.describe()()).map_err(|e| {
-        problem(format!(
-            "it does not describe itself: {e}; look for a panic in its log"
-        ))
+        problem(format!("it does not describe itself: {e}; look for a panic in its log"))
     })?;
     let code = (&*description.name, &*description.version, &*description.api);
     let says = (&*note.name, &*note.version, &*note.api);

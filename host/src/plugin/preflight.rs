@@ -38,10 +38,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Note, PluginProblem> {
 pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     check_ident(bytes)?;
     let truncated = |need: u64| {
-        let message = format!(
-            "cut off: {} of {need} bytes are here; copy it again",
-            bytes.len()
-        );
+        let message = format!("cut off: {} of {need} bytes are here; copy it again", bytes.len());
         PluginProblem::new(Code::Truncated, message)
     };
     let header = Header::parse(bytes).map_err(|_| truncated(size_of::<Header>() as u64))?;
@@ -50,12 +47,8 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let table = u64::from(header.e_phnum.get(ENDIAN)) * segment_size;
     // The file says these numbers, so nothing is sure of them.
     let table_end = header.e_phoff.get(ENDIAN).saturating_add(table);
-    let segments = header
-        .program_headers(ENDIAN, bytes)
-        .map_err(|_| truncated(table_end))?;
-    let ends = segments
-        .iter()
-        .map(|s| s.p_offset(ENDIAN).saturating_add(s.p_filesz(ENDIAN)));
+    let segments = header.program_headers(ENDIAN, bytes).map_err(|_| truncated(table_end))?;
+    let ends = segments.iter().map(|s| s.p_offset(ENDIAN).saturating_add(s.p_filesz(ENDIAN)));
     // A segment that lies past the end would be mapped, and touching it is SIGBUS.
     match ends.max() {
         Some(end) if end > bytes.len() as u64 => return Err(truncated(end)),
@@ -93,10 +86,7 @@ fn check_ident(bytes: &[u8]) -> Result<(), PluginProblem> {
             return Err(not_elf(&format!("a text file of {} bytes", bytes.len())));
         }
         _ => {
-            return Err(not_elf(&format!(
-                "a file of {} bytes in no known format",
-                bytes.len()
-            )));
+            return Err(not_elf(&format!("a file of {} bytes in no known format", bytes.len())));
         }
     }
     let wrong = |what: &str| {

@@ -26,12 +26,7 @@ impl PluginProblem {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         // One line, whatever a dynamic linker or a plugin has to say.
         let message = message.into().replace('\n', " ");
-        Self {
-            code,
-            file: None,
-            plugin: None,
-            message,
-        }
+        Self { code, file: None, plugin: None, message }
     }
 
     pub(super) fn file(mut self, file: &Path) -> Self {

@@ -134,11 +134,7 @@ impl Registry {
                 Err(problem) => this.refuse(problem),
             }
         }
-        let in_use: Vec<_> = this
-            .plugins
-            .values()
-            .map(|plugin| &*plugin.digest)
-            .collect();
+        let in_use: Vec<_> = this.plugins.values().map(|plugin| &*plugin.digest).collect();
         copies.prune(&in_use);
         this
     }
@@ -152,19 +148,14 @@ impl Registry {
     /// the operator's to say. Two names of one content are no question.
     fn add(&mut self, plugin: Plugin) {
         let name = plugin.note.name.to_string();
-        let twin = self
-            .plugins
-            .get(&name)
-            .map(|twin| (twin.file.clone(), twin.digest == plugin.digest));
+        let twin =
+            self.plugins.get(&name).map(|twin| (twin.file.clone(), twin.digest == plugin.digest));
         // A third file of that name finds its twins among the refused.
         let refused_twin = || {
             let same = |p: &&(PluginProblem, i64)| {
                 p.0.code == Code::Duplicate && p.0.plugin.as_deref() == Some(&*name)
             };
-            self.refused
-                .iter()
-                .find(same)
-                .and_then(|(p, _)| p.file.clone())
+            self.refused.iter().find(same).and_then(|(p, _)| p.file.clone())
         };
         match twin {
             Some((_, true)) => {
@@ -205,11 +196,7 @@ impl Registry {
         let entry = ExecutorEntry {
             name: executor.to_owned(),
             plugin: plugin.to_owned(),
-            state: if problem.is_none() {
-                State::Ready
-            } else {
-                State::Refused
-            },
+            state: if problem.is_none() { State::Ready } else { State::Refused },
             since: clock::wall_us(),
             problem,
         };
@@ -234,10 +221,8 @@ impl Registry {
 
         let mistakes = schema::mistakes(&loaded.description.config_schema, config);
         if !mistakes.is_empty() {
-            let all: Vec<_> = mistakes
-                .iter()
-                .map(|m| format!("at `{}`: {}", m.pointer, m.message))
-                .collect();
+            let all: Vec<_> =
+                mistakes.iter().map(|m| format!("at `{}`: {}", m.pointer, m.message)).collect();
             return Err(problem(Code::Config, all.join("; ")));
         }
         let open = Open {
@@ -247,26 +232,15 @@ impl Registry {
         };
         let request =
             serde_json::to_string(&open).map_err(|e| problem(Code::Config, e.to_string()))?;
-        let callback = Callback {
-            plugin: name.to_owned(),
-            executor: executor.to_owned(),
-            events,
-        }
-        .into_ffi();
+        let callback =
+            Callback { plugin: name.to_owned(), executor: executor.to_owned(), events }.into_ffi();
         let root = loaded.root;
         let opening = move || InProcess::open(root, callback, request);
         let opened = on_own_thread(deadline::OPEN, opening).await;
         let opened = opened.map_err(|why| problem(Code::Hung, format!("`open` {why}")))?;
         let (transport, facts) = opened.map_err(|e| {
             let config = e.kind == ErrorKind::InvalidConfig;
-            problem(
-                if config {
-                    Code::Config
-                } else {
-                    Code::OpenExecutor
-                },
-                located(&e),
-            )
+            problem(if config { Code::Config } else { Code::OpenExecutor }, located(&e))
         })?;
         let hosted = Verbs {
             name: executor.to_owned(),
@@ -277,20 +251,10 @@ impl Registry {
         };
         let step = |code: Code| {
             move |e: Error| {
-                problem(
-                    if e.kind == ErrorKind::Hung {
-                        Code::Hung
-                    } else {
-                        code
-                    },
-                    located(&e),
-                )
+                problem(if e.kind == ErrorKind::Hung { Code::Hung } else { code }, located(&e))
             }
         };
-        hosted
-            .check_requirements()
-            .await
-            .map_err(step(Code::Requirements))?;
+        hosted.check_requirements().await.map_err(step(Code::Requirements))?;
         hosted.start().await.map_err(step(Code::Start))?;
         let Note { version, api, .. } = &plugin.note;
         tracing::info!(executor, plugin = name, %version, %api, digest = &plugin.digest[..12], "executor ready");
@@ -309,17 +273,12 @@ impl Registry {
             problem.message.clone()
         } else {
             // The file may be here and refused before it could say its name.
-            let refused = refused
-                .map(|p| format!("; refused: {p}"))
-                .collect::<String>();
+            let refused = refused.map(|p| format!("; refused: {p}")).collect::<String>();
             format!("known are {}{refused}", schema::listed(&known))
         };
         let dir = self.dir.display();
-        PluginProblem::new(
-            Code::Unknown,
-            format!("no plugin of that name in `{dir}`: {hint}"),
-        )
-        .plugin(name)
+        PluginProblem::new(Code::Unknown, format!("no plugin of that name in `{dir}`: {hint}"))
+            .plugin(name)
     }
 
     /// Every file that was looked at, by name.
@@ -328,11 +287,7 @@ impl Registry {
         let executors = self.executors();
         let used = self.plugins.iter().map(|(name, plugin)| {
             plugin.entry(
-                executors
-                    .iter()
-                    .filter(|executor| executor.plugin == *name)
-                    .cloned()
-                    .collect(),
+                executors.iter().filter(|executor| executor.plugin == *name).cloned().collect(),
             )
         });
         let refused = self.refused.iter().map(|(problem, since)| Entry {
@@ -352,9 +307,7 @@ impl Registry {
     }
 
     fn executors(&self) -> MutexGuard<'_, Vec<ExecutorEntry>> {
-        self.executors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.executors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -364,19 +317,11 @@ impl Plugin {
         let loaded = on_own_thread(deadline::LOAD, move || library::load(&copy, &note)).await;
         let hung = |why| Err(PluginProblem::new(Code::Hung, format!("loading {why}")));
         let name = &self.note.name;
-        loaded
-            .unwrap_or_else(hung)
-            .map_err(|problem| problem.plugin(name).file(&self.file))
+        loaded.unwrap_or_else(hung).map_err(|problem| problem.plugin(name).file(&self.file))
     }
 
     fn entry(&self, executors: Vec<ExecutorEntry>) -> Entry {
-        let Note {
-            name,
-            version,
-            vendor,
-            api,
-            ..
-        } = &self.note;
+        let Note { name, version, vendor, api, .. } = &self.note;
         let (state, problem) = match self.loaded.get() {
             None => (State::Found, None),
             Some(Ok(_)) => (State::Loaded, None),
@@ -408,9 +353,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, PluginProblem> {
         PluginProblem::new(Code::Directory, message).file(dir)
     })?;
     files.retain(|file| {
-        let hidden = file
-            .file_name()
-            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = file.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         file.extension() == Some(OsStr::new("so")) && !hidden
     });
     files.sort();
@@ -436,9 +379,7 @@ fn duplicate(name: &str, file: &Path, other: &Path) -> PluginProblem {
     let other = other.display();
     let message =
         format!("`{other}` says that it is plugin `{name}` too, so neither is used; remove one");
-    PluginProblem::new(Code::Duplicate, message)
-        .file(file)
-        .plugin(name)
+    PluginProblem::new(Code::Duplicate, message).file(file).plugin(name)
 }
 
 fn located(e: &Error) -> String {

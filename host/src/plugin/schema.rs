@@ -36,24 +36,15 @@ impl<'s> Check<'s> {
             return Vec::new();
         };
         let mut all = vec![object];
-        if let Some(pointer) = object
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|r| r.strip_prefix('#'))
+        if let Some(pointer) =
+            object.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'))
         {
             all.extend(
-                self.root
-                    .pointer(pointer)
-                    .into_iter()
-                    .flat_map(|s| self.branches(s, depth + 1)),
+                self.root.pointer(pointer).into_iter().flat_map(|s| self.branches(s, depth + 1)),
             );
         }
         for key in ["allOf", "anyOf", "oneOf"] {
-            let parts = object
-                .get(key)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten();
+            let parts = object.get(key).and_then(Value::as_array).into_iter().flatten();
             all.extend(parts.flat_map(|s| self.branches(s, depth + 1)));
         }
         all
@@ -91,21 +82,14 @@ impl<'s> Check<'s> {
     ) {
         let declared =
             |schema: &&'s Map<String, Value>| schema.get("properties").and_then(Value::as_object);
-        let known: Vec<&str> = schemas
-            .iter()
-            .filter_map(declared)
-            .flat_map(Map::keys)
-            .map(String::as_str)
-            .collect();
+        let known: Vec<&str> =
+            schemas.iter().filter_map(declared).flat_map(Map::keys).map(String::as_str).collect();
         // A schema that names no properties says nothing about them; one that describes others than
         // those it names takes any key.
         let open = known.is_empty()
-            && schemas
-                .iter()
-                .all(|s| s.get("additionalProperties") != Some(&Value::Bool(false)))
+            && schemas.iter().all(|s| s.get("additionalProperties") != Some(&Value::Bool(false)))
             || schemas.iter().any(|s| {
-                s.get("additionalProperties")
-                    .is_some_and(|more| more != &Value::Bool(false))
+                s.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false))
                     || s.contains_key("patternProperties")
             });
         for (key, value) in entries {
@@ -142,11 +126,7 @@ pub(super) fn listed(known: &[&str]) -> String {
     if known.is_empty() {
         return "none".to_owned();
     }
-    known
-        .iter()
-        .map(|key| format!("`{key}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -196,10 +176,7 @@ mod tests {
         let schema = json!({"properties": {"env": {
             "type": "object", "additionalProperties": {"properties": {"value": {}}},
         }}});
-        assert_eq!(
-            said(&schema, &json!({"env": {"ANY": {"value": 1}}})),
-            [""; 0]
-        );
+        assert_eq!(said(&schema, &json!({"env": {"ANY": {"value": 1}}})), [""; 0]);
         assert_eq!(
             said(&schema, &json!({"env": {"ANY": {"valeu": 1}}})),
             ["/env/ANY/valeu: unknown key `valeu`; did you mean `value`?",]
@@ -209,10 +186,7 @@ mod tests {
     #[test]
     fn a_plugin_without_settings_takes_none() {
         let schema = json!({"type": "object", "additionalProperties": false});
-        assert_eq!(
-            said(&schema, &json!({"a": 1})),
-            ["/a: unknown key `a`; known are none"]
-        );
+        assert_eq!(said(&schema, &json!({"a": 1})), ["/a: unknown key `a`; known are none"]);
     }
 
     #[test]

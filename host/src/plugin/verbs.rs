@@ -39,14 +39,11 @@ impl<T: Transport> Verbs<T> {
         verb: Verb,
         call: impl Future<Output = Result<A, Error>>,
     ) -> Result<A, Error> {
-        tokio::time::timeout(deadline, call)
-            .await
-            .unwrap_or_else(|_| {
-                let (plugin, verb) = (&self.plugin, verb.name());
-                let message =
-                    format!("plugin `{plugin}` did not answer `{verb}` within {deadline:?}");
-                Err(Error::new(ErrorKind::Hung, message))
-            })
+        tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
+            let (plugin, verb) = (&self.plugin, verb.name());
+            let message = format!("plugin `{plugin}` did not answer `{verb}` within {deadline:?}");
+            Err(Error::new(ErrorKind::Hung, message))
+        })
     }
 
     fn read<A: DeserializeOwned>(&self, verb: Verb, text: T::Text) -> Result<A, Error> {
@@ -86,8 +83,7 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
         Box::pin(async move {
             self.check_options(job)?;
             let verb = Verb::ValidateJob;
-            self.within(deadline::VALIDATE, verb, self.call(verb, job))
-                .await
+            self.within(deadline::VALIDATE, verb, self.call(verb, job)).await
         })
     }
 
@@ -101,21 +97,16 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
 
     fn cancel<'a>(&'a self, attempt: &'a Attempt, grace: Duration) -> Answer<'a, Work> {
         Box::pin(async move {
-            let payload = wire::Cancel {
-                attempt,
-                grace: grace.into(),
-            };
+            let payload = wire::Cancel { attempt, grace: grace.into() };
             let call = self.call(Verb::Cancel, &payload);
-            self.within(grace.saturating_add(deadline::MARGIN), Verb::Cancel, call)
-                .await
+            self.within(grace.saturating_add(deadline::MARGIN), Verb::Cancel, call).await
         })
     }
 
     fn recover<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, Vec<Verdict>> {
         Box::pin(async move {
             let verb = Verb::Recover;
-            self.within(deadline::RECOVER, verb, self.call(verb, &attempts))
-                .await
+            self.within(deadline::RECOVER, verb, self.call(verb, &attempts)).await
         })
     }
 
@@ -127,8 +118,7 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
     fn logs<'a>(&'a self, attempt: &'a Attempt, offset: u64) -> Answer<'a, LogChunk> {
         Box::pin(async move {
             let payload = wire::Logs { attempt, offset };
-            self.within(deadline::LOGS, Verb::Logs, self.call(Verb::Logs, &payload))
-                .await
+            self.within(deadline::LOGS, Verb::Logs, self.call(Verb::Logs, &payload)).await
         })
     }
 
@@ -147,12 +137,9 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
 
     fn stop(&self, grace: Duration) -> Answer<'_, ()> {
         Box::pin(async move {
-            let payload = wire::Stop {
-                grace: grace.into(),
-            };
+            let payload = wire::Stop { grace: grace.into() };
             let call = self.call(Verb::Stop, &payload);
-            self.within(grace.saturating_add(deadline::MARGIN), Verb::Stop, call)
-                .await
+            self.within(grace.saturating_add(deadline::MARGIN), Verb::Stop, call).await
         })
     }
 }
@@ -163,10 +150,8 @@ impl<T> Verbs<T> {
             (None, _) => Ok(()),
             (Some(_), None) => {
                 let plugin = &self.plugin;
-                Err(
-                    Error::invalid_job(format!("plugin `{plugin}` takes no options"))
-                        .at("/options"),
-                )
+                Err(Error::invalid_job(format!("plugin `{plugin}` takes no options"))
+                    .at("/options"))
             }
             (Some(options), Some(schema)) => {
                 match schema::mistakes(schema, options).into_iter().next() {

@@ -70,10 +70,13 @@ pub fn plan(row: &Unresolved, found: Option<&Found>, rules: &Rules) -> Step {
         };
     }
     debug_assert_eq!(row.state, State::NeedsRecovery);
-    if row.work != Work::Maybe {
+    let found = match row.work {
         // Claimed, never begun: its host died in between. Nothing crashed because of it.
-        return Step::Requeue { delay: Duration::ZERO, crash: false };
-    }
+        Work::None => return Step::Requeue { delay: Duration::ZERO, crash: false },
+        // Its last watcher had the proof already.
+        Work::Gone => Some(&Found::Gone),
+        Work::Maybe => found,
+    };
     match found {
         Some(Found::Gone | Found::Failed { .. } | Found::Here) if row.overdue => Step::StopOverdue,
         Some(Found::Here) => Step::Reattach,
@@ -170,6 +173,12 @@ mod tests {
     fn what_was_never_begun_goes_back_without_counting() {
         let step = plan(&row(State::NeedsRecovery, Work::None), None, &RULES);
         assert_eq!(step, Step::Requeue { delay: Duration::ZERO, crash: false });
+    }
+
+    #[test]
+    fn what_its_surroundings_ended_runs_again_and_counts() {
+        let step = plan(&row(State::NeedsRecovery, Work::Gone), None, &RULES);
+        assert!(matches!(step, Step::Requeue { crash: true, .. }), "{step:?}");
     }
 
     #[test]

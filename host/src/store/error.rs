@@ -145,7 +145,7 @@ fn kind(error: &sqlx::Error) -> Kind {
         // I/O errors and "unable to open": a disk that is full or gone says it in either way.
         Some(10 | 14) => Kind::Gone,
         _ => match error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => Kind::Gone,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Kind::Gone,
             _ => Kind::Other,
         },
     }

@@ -104,13 +104,18 @@ impl Store {
         fenced
     }
 
-    /// Lets go of a claim whose work may go on: recovery takes over.
+    /// Lets go of a claim whose work may go on: recovery takes over after `delay`.
     ///
     /// # Errors
     ///
     /// Whatever the database says.
-    pub async fn job_mark(&self, id: JobId, token: ClaimToken) -> Result<Fenced, StoreError> {
-        self.fenced(&job_mark, id, token, None, json!({})).await
+    pub async fn job_mark(
+        &self,
+        id: JobId,
+        token: ClaimToken,
+        delay: Duration,
+    ) -> Result<Fenced, StoreError> {
+        self.fenced(&job_mark, id, token, None, json!({ "delay_us": micros(delay) })).await
     }
 
     /// Watches found work again, under a new claim token, which is the answer if it counted.

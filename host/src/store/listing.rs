@@ -60,13 +60,16 @@ impl Store {
         let (text, arguments) = listing(filter);
         let rows = self.database.list(&job_get, text, arguments).await?;
         let more = rows.len() > filter.limit as usize;
-        let jobs: Vec<Job> = rows
-            .into_iter()
-            .take(filter.limit as usize)
-            .filter_map(|mut row| job(&mut row).inspect_err(|error| tracing::error!(%error, "unreadable row")).ok())
-            .collect();
-        let next = if more { jobs.last().map(|job| job.id) } else { None };
-        Ok(Page { jobs, next })
+        let (mut jobs, mut last) = (Vec::with_capacity(rows.len()), None);
+        for mut row in rows.into_iter().take(filter.limit as usize) {
+            // The next page starts behind the last row, whether it could be read or not.
+            last = Some(JobId(row.first()?));
+            match job(&mut row) {
+                Ok(job) => jobs.push(job),
+                Err(error) => tracing::error!(id = ?last, %error, "unreadable row"),
+            }
+        }
+        Ok(Page { jobs, next: last.filter(|_| more) })
     }
 
     /// How many jobs stand in each state that is not an end.

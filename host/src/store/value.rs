@@ -75,6 +75,16 @@ impl Row {
         })
     }
 
+    /// The first column, without reading past it.
+    pub(super) fn first<T: Column>(&self) -> Result<T, StoreError> {
+        let value = self.values.as_slice().first().cloned().unwrap_or(Value::Null);
+        T::read(value).map_err(|value| StoreError::BadRow {
+            statement: self.statement.name,
+            column: 0,
+            found: format!("{value:?}"),
+        })
+    }
+
     /// The next column, as a word that `parse` knows.
     pub(super) fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
         let column = self.column;

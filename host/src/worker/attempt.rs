@@ -39,6 +39,8 @@ use crate::{
 
 /// How long a released job waits when its executor could not take it.
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(5);
+/// How long recovery waits before it asks about work that could not be watched or stopped just now.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a write that the database refuses for now waits before it is tried again, at most.
 const WRITE_RETRY: Backoff =
     Backoff { base_delay: Duration::from_millis(50), max_delay: Duration::from_secs(5) };
@@ -203,7 +205,7 @@ impl Attempt {
     async fn refused(&self, error: api::Error) {
         if self.prove_gone().await != Work::Gone {
             tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "submission is unresolved");
-            return self.mark().await;
+            return self.mark(PATIENCE).await;
         }
         if self.seat.wished() == Wish::Cancel {
             return self.stopped().await;
@@ -225,7 +227,7 @@ impl Attempt {
             // job that does this every time.
             _ => {
                 tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "submission failed");
-                self.mark().await;
+                self.interrupted().await;
             }
         }
     }
@@ -243,7 +245,7 @@ impl Attempt {
                 Ok(ended) => return Some(ended),
                 Err(error) => {
                     tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "waiting failed");
-                    self.mark().await;
+                    self.mark(PATIENCE).await;
                 }
             },
             wish = self.seat.wish() => match wish {
@@ -284,7 +286,7 @@ impl Attempt {
         };
         match decide(ending, &facts) {
             Step::Settle(outcome) => self.settle(outcome, Work::Gone).await,
-            Step::Mark => self.mark().await,
+            Step::Interrupted => self.interrupted().await,
             Step::Retry(delay) => {
                 let max = facts.max_retries;
                 let store = &self.worker.store;
@@ -369,19 +371,29 @@ impl Attempt {
     /// back. It is nobody's cancel.
     async fn hand_over(&self) {
         if self.open.facts.reattach {
-            return self.mark().await;
+            return self.mark(Duration::ZERO).await;
         }
         if self.prove_gone().await == Work::Gone {
             self.release(Duration::ZERO, true).await;
             self.forget().await;
         } else {
-            self.mark().await;
+            self.mark(PATIENCE).await;
         }
     }
 
-    async fn mark(&self) {
+    /// The work is gone, through no fault that anybody could name: recovery counts it and decides.
+    async fn interrupted(&self) {
         let store = &self.worker.store;
-        let _ = self.written(|| store.job_mark(self.job.id, self.job.token)).await;
+        let _ = self.written(|| store.job_work_gone(self.job.id, self.job.token, None)).await;
+        self.mark(Duration::ZERO).await;
+    }
+
+    /// Lets go of the job. A watch that has failed would fail again at once: `delay` keeps recovery
+    /// from running in circles with it.
+    async fn mark(&self, delay: Duration) {
+        let store = &self.worker.store;
+        let _ = self.written(|| store.job_mark(self.job.id, self.job.token, delay)).await;
+        self.worker.unwatched.notify_one();
     }
 
     async fn release(&self, delay: Duration, gone: bool) {

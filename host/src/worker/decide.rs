@@ -31,8 +31,8 @@ pub(super) enum Step {
     Settle(Outcome),
     /// Try again after the delay.
     Retry(Duration),
-    /// Hand over to recovery: the work was ended by its surroundings.
-    Mark,
+    /// Hand over to recovery with the proof that the work is gone: its surroundings ended it.
+    Interrupted,
 }
 
 /// Only a transient failure retries, and only while there is budget.
@@ -57,7 +57,7 @@ pub(super) fn decide(ending: Ending, facts: &Facts) -> Step {
         Ending::Canceled { message } => {
             Step::Settle(Outcome::Canceled { reason: CancelReason::StoppedByExecutor { message } })
         }
-        Ending::Interrupted { .. } => Step::Mark,
+        Ending::Interrupted { .. } => Step::Interrupted,
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
         for ending in endings {
             assert!(matches!(decide(ending, &facts(0, 3)), Step::Settle(_)));
         }
-        assert_eq!(decide(Ending::Interrupted { message: message() }, &facts(0, 3)), Step::Mark);
+        assert_eq!(decide(Ending::Interrupted { message: message() }, &facts(0, 3)), Step::Interrupted);
     }
 
     #[test]

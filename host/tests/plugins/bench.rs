@@ -26,21 +26,11 @@ pub(crate) fn smallest() -> &'static [u8] {
 
 fn build(package: &str) -> Vec<u8> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--message-format=json",
-            "--package",
-            package,
-        ])
+        .args(["build", "--quiet", "--message-format=json", "--package", package])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let library = String::from_utf8(output.stdout)
         .expect("cargo writes UTF-8")
         .lines()
@@ -54,9 +44,7 @@ fn build(package: &str) -> Vec<u8> {
 /// The bytes of a plugin with one text replaced by another of the same length.
 pub(crate) fn patched(library: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    let at = library
-        .windows(from.len())
-        .position(|window| window == from.as_bytes());
+    let at = library.windows(from.len()).position(|window| window == from.as_bytes());
     let at = at.expect("the text is there");
     let mut patched = library.to_vec();
     patched[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -70,9 +58,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn with(files: &[(&str, &[u8])]) -> Self {
-        let place = Self {
-            temp: TempDir::new().expect("a directory for the test"),
-        };
+        let place = Self { temp: TempDir::new().expect("a directory for the test") };
         fs::create_dir(place.dir()).expect("it is new");
         for (name, bytes) in files {
             fs::write(place.file(name), bytes).expect("it is writable");
@@ -102,9 +88,7 @@ impl Place {
         let line = |entry: &longshore::plugin::Entry| match &entry.problem {
             None => format!("ok {}", entry.name.as_deref().unwrap_or("?")),
             Some(problem) => {
-                let text = problem
-                    .to_string()
-                    .replace(&*format!("{}/", self.dir().display()), "");
+                let text = problem.to_string().replace(&*format!("{}/", self.dir().display()), "");
                 format!("{} {text}", problem.code)
             }
         };
@@ -117,10 +101,7 @@ pub(crate) async fn open(
     plugin: &str,
     config: Value,
 ) -> Result<Arc<dyn HostedExecutor>, PluginProblem> {
-    place
-        .discover()
-        .open(plugin, plugin, &config, Arc::new(()))
-        .await
+    place.discover().open(plugin, plugin, &config, Arc::new(())).await
 }
 
 pub(crate) fn job(tag: &str, params: &str) -> Job {
@@ -143,16 +124,8 @@ pub(crate) fn job(tag: &str, params: &str) -> Job {
 }
 
 pub(crate) fn attempt(tag: &str) -> Attempt {
-    let Job {
-        job_id,
-        attempt_tag,
-        ..
-    } = job(tag, "{}");
-    Attempt {
-        job_id,
-        attempt_tag,
-        handle: None,
-    }
+    let Job { job_id, attempt_tag, .. } = job(tag, "{}");
+    Attempt { job_id, attempt_tag, handle: None }
 }
 
 /// Remembers what plugins say.
@@ -162,24 +135,16 @@ pub(crate) struct Heard(pub(crate) Mutex<Vec<(String, String, Progress)>>);
 impl Events for Heard {
     fn progress(&self, executor: &str, attempt_tag: &str, progress: Progress) {
         let heard = (executor.to_owned(), attempt_tag.to_owned(), progress);
-        self.0
-            .lock()
-            .expect("no test panics while it listens")
-            .push(heard);
+        self.0.lock().expect("no test panics while it listens").push(heard);
     }
 }
 
 pub(crate) fn copies(place: &Place) -> Vec<PathBuf> {
     let below = |dir: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(dir).into_iter().flatten();
-        let mut paths: Vec<_> = entries
-            .map(|entry| entry.expect("readable").path())
-            .collect();
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
         paths.sort();
         paths
     };
-    below(&place.state().join("plugins"))
-        .iter()
-        .flat_map(|dir| below(dir))
-        .collect()
+    below(&place.state().join("plugins")).iter().flat_map(|dir| below(dir)).collect()
 }

@@ -21,18 +21,12 @@ fn verdict(bytes: &[u8]) -> String {
 
 #[test]
 fn a_file_that_is_no_library_is_refused_by_what_it_is() {
-    assert_eq!(
-        verdict(b""),
-        "E_NOT_ELF x.so: an empty file, not a shared library"
-    );
+    assert_eq!(verdict(b""), "E_NOT_ELF x.so: an empty file, not a shared library");
     assert_eq!(
         verdict(b"Not found"),
         "E_NOT_ELF x.so: a text file of 9 bytes, not a shared library"
     );
-    assert_eq!(
-        verdict(b"#!/bin/sh\n"),
-        "E_NOT_ELF x.so: a script, not a shared library"
-    );
+    assert_eq!(verdict(b"#!/bin/sh\n"), "E_NOT_ELF x.so: a script, not a shared library");
     assert_eq!(
         verdict(&[0x80; 7]),
         "E_NOT_ELF x.so: a file of 7 bytes in no known format, not a shared library"
@@ -43,10 +37,7 @@ fn a_file_that_is_no_library_is_refused_by_what_it_is() {
 fn a_library_that_is_cut_off_anywhere_in_its_code_is_refused_and_not_mapped() {
     for len in [4, 40, 64, 200, 4096, noop().len() / 8] {
         let verdict = verdict(&noop()[..len]);
-        assert!(
-            verdict.starts_with("E_TRUNCATED x.so: cut off: "),
-            "{len}: {verdict}"
-        );
+        assert!(verdict.starts_with("E_TRUNCATED x.so: cut off: "), "{len}: {verdict}");
         assert!(verdict.ends_with("copy it again"), "{len}: {verdict}");
     }
 }
@@ -65,17 +56,11 @@ fn a_library_for_another_machine_is_refused_by_name() {
             "E_WRONG_ARCH x.so: built for {theirs}, this host runs on {mine}; ask for the {mine} build"
         )
     );
-    for (byte, value, what) in [
-        (4, 1, "a 32-bit processor"),
-        (5, 2, "a big-endian processor"),
-    ] {
+    for (byte, value, what) in [(4, 1, "a 32-bit processor"), (5, 2, "a big-endian processor")] {
         let mut other = noop().to_vec();
         other[byte] = value;
         let said = verdict(&other);
-        assert!(
-            said.starts_with(&format!("E_WRONG_ARCH x.so: built for {what}; ")),
-            "{said}"
-        );
+        assert!(said.starts_with(&format!("E_WRONG_ARCH x.so: built for {what}; ")), "{said}");
     }
 }
 
@@ -106,33 +91,18 @@ fn a_plugin_for_another_api_is_refused_with_both_versions() {
          ask for a build for API 1"
     );
     assert_eq!(
-        verdict(&patched(
-            noop(),
-            r#""min_host":"1.0""#,
-            r#""min_host":"1.7""#
-        )),
+        verdict(&patched(noop(), r#""min_host":"1.0""#, r#""min_host":"1.7""#)),
         "E_API_RANGE plugin `noop` (x.so): needs a host of plugin API 1.7 or newer, this one speaks \
          1.0; upgrade the host"
     );
     let newer = patched(noop(), r#""api":"1.0""#, r#""api":"1.9""#);
-    assert_eq!(
-        verdict(&newer),
-        "ok noop",
-        "a newer minor that does without it is welcome"
-    );
+    assert_eq!(verdict(&newer), "ok noop", "a newer minor that does without it is welcome");
 }
 
 #[test]
 fn a_plugin_whose_panics_would_end_the_host_is_refused() {
-    let verdict = verdict(&patched(
-        noop(),
-        r#""panic":"unwind""#,
-        r#""panic":"abort!""#,
-    ));
-    assert!(
-        verdict.starts_with("E_PANIC_ABORT plugin `noop` (x.so): "),
-        "{verdict}"
-    );
+    let verdict = verdict(&patched(noop(), r#""panic":"unwind""#, r#""panic":"abort!""#));
+    assert!(verdict.starts_with("E_PANIC_ABORT plugin `noop` (x.so): "), "{verdict}");
 }
 
 #[test]
@@ -150,9 +120,7 @@ fn a_note_that_makes_no_sense_is_refused() {
 #[test]
 fn an_executable_stack_is_refused() {
     let mut library = noop().to_vec();
-    let phoff = usize::try_from(u64::from_le_bytes(
-        library[32..40].try_into().expect("8 bytes"),
-    ));
+    let phoff = usize::try_from(u64::from_le_bytes(library[32..40].try_into().expect("8 bytes")));
     let phoff = phoff.expect("it is small");
     let stack = (0..usize::from(library[56]))
         .map(|i| phoff + i * 56)
@@ -189,18 +157,12 @@ fn a_file_that_anybody_may_write_or_replace_is_refused() {
     let place = Place::with(&[("x.so", noop())]);
     fs::set_permissions(place.file("x.so"), Permissions::from_mode(0o666)).expect("it is ours");
     let verdict = place.verdicts().remove(0);
-    assert!(
-        verdict.starts_with("E_WRITABLE x.so: anybody may write it"),
-        "{verdict}"
-    );
+    assert!(verdict.starts_with("E_WRITABLE x.so: anybody may write it"), "{verdict}");
 
     fs::set_permissions(place.file("x.so"), Permissions::from_mode(0o644)).expect("it is ours");
     fs::set_permissions(place.dir(), Permissions::from_mode(0o777)).expect("it is ours");
     let verdict = place.verdicts().remove(0);
-    assert!(
-        verdict.starts_with("E_WRITABLE x.so: anybody may replace it"),
-        "{verdict}"
-    );
+    assert!(verdict.starts_with("E_WRITABLE x.so: anybody may replace it"), "{verdict}");
 }
 
 #[test]
@@ -211,9 +173,7 @@ fn of_files_with_one_name_none_is_used_and_each_names_another() {
     let verdicts = place.verdicts();
     assert_eq!(verdicts.len(), 3, "{verdicts:?}");
     for (verdict, [file, other]) in
-        verdicts
-            .iter()
-            .zip([["a.so", "b.so"], ["b.so", "a.so"], ["c.so", "a.so"]])
+        verdicts.iter().zip([["a.so", "b.so"], ["b.so", "a.so"], ["c.so", "a.so"]])
     {
         assert_eq!(
             verdict,
@@ -251,10 +211,7 @@ fn a_directory_that_is_not_there_is_one_row() {
     let registry = Registry::discover(Path::new("/nonexistent/plugins"), &place.state());
     let entries = registry.list();
     assert_eq!(entries.len(), 1);
-    assert_eq!(
-        entries[0].problem.as_ref().map(|p| p.code),
-        Some(Code::Directory)
-    );
+    assert_eq!(entries[0].problem.as_ref().map(|p| p.code), Some(Code::Directory));
 }
 
 #[test]
@@ -266,10 +223,7 @@ fn what_runs_is_a_private_copy_named_by_its_content() {
     assert_eq!(copies(&place), [&*copy]);
     assert_eq!(fs::read(&copy).expect("it is there"), noop());
     let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o7777;
-    assert_eq!(
-        (mode(&copy), mode(copy.parent().expect("it has one"))),
-        (0o500, 0o700)
-    );
+    assert_eq!((mode(&copy), mode(copy.parent().expect("it has one"))), (0o500, 0o700));
 
     // A damaged copy is made anew, and one that nothing refers to any more is removed.
     fs::set_permissions(&copy, Permissions::from_mode(0o700)).expect("it is ours");
@@ -289,27 +243,12 @@ fn inspect_tells_what_a_file_is_without_loading_it() {
     assert_eq!((&*seen.note.name, &*seen.note.api), ("noop", "1.0"));
     assert_eq!(seen.bytes, noop().len());
     assert_eq!(seen.exports, ["_1as_0lib_1header_0root_bmodule_bloader"]);
-    assert!(
-        seen.needed
-            .iter()
-            .any(|library| library.starts_with("libc.so")),
-        "{:?}",
-        seen.needed
-    );
-    assert!(
-        seen.glibc
-            .as_deref()
-            .is_some_and(|glibc| glibc.starts_with("2.")),
-        "{:?}",
-        seen.glibc
-    );
+    assert!(seen.needed.iter().any(|library| library.starts_with("libc.so")), "{:?}", seen.needed);
+    assert!(seen.glibc.as_deref().is_some_and(|glibc| glibc.starts_with("2.")), "{:?}", seen.glibc);
     assert!(seen.problem.is_none());
 
     let newer = patched(noop(), r#""min_host":"1.0""#, r#""min_host":"1.7""#);
     fs::write(place.file("x.so"), newer).expect("it is writable");
     let seen = inspect(&place.file("x.so")).expect("it is a plugin all the same");
-    assert_eq!(
-        seen.problem.map(|problem| problem.code),
-        Some(Code::ApiRange)
-    );
+    assert_eq!(seen.problem.map(|problem| problem.code), Some(Code::ApiRange));
 }

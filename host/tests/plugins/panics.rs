@@ -38,9 +38,7 @@ async fn call(executor: &dyn HostedExecutor, verb: &str) -> Result<(), Error> {
 
 fn names_the_place(text: &str, verb: &str) {
     assert!(
-        text.contains(&format!(
-            "the plugin panicked in {verb}: asked to panic in {verb}"
-        )),
+        text.contains(&format!("the plugin panicked in {verb}: asked to panic in {verb}")),
         "{text}"
     );
     assert!(text.contains("noop/src/lib.rs:"), "{text}");
@@ -61,18 +59,14 @@ async fn a_panic_in_any_verb_is_an_error_that_names_the_place() {
         "locality",
         "validate_job",
     ] {
-        let executor = open(&place, "noop", json!({"panic": verb}))
-            .await
-            .expect("it opens");
+        let executor = open(&place, "noop", json!({"panic": verb})).await.expect("it opens");
         for _ in 0..2 {
             let error = call(&*executor, verb).await.expect_err("it panics");
             assert_eq!(error.kind, ErrorKind::Panic, "{error:?}");
             names_the_place(&error.message, verb);
         }
         let other = if verb == "health" { "logs" } else { "health" };
-        call(&*executor, other)
-            .await
-            .expect("every other verb still works");
+        call(&*executor, other).await.expect("every other verb still works");
     }
 }
 
@@ -85,9 +79,7 @@ async fn a_panic_while_it_opens_is_a_reason_not_to_use_it() {
         ("check_requirements", Code::Requirements),
         ("start", Code::Start),
     ] {
-        let problem = open(&place, "noop", json!({"panic": verb}))
-            .await
-            .expect_err("it panics");
+        let problem = open(&place, "noop", json!({"panic": verb})).await.expect_err("it panics");
         assert_eq!(problem.code, code, "{problem}");
         names_the_place(&problem.message, verb);
     }
@@ -97,15 +89,9 @@ async fn a_panic_while_it_opens_is_a_reason_not_to_use_it() {
 async fn a_panic_of_one_job_is_no_concern_of_the_next() {
     let place = Place::with(&[("x.so", noop())]);
     let executor = open(&place, "noop", json!({})).await.expect("it is good");
-    let error = executor
-        .submit(&job("a", r#"{"panic":"submit"}"#))
-        .await
-        .expect_err("it panics");
+    let error = executor.submit(&job("a", r#"{"panic":"submit"}"#)).await.expect_err("it panics");
     names_the_place(&error.message, "submit");
-    executor
-        .submit(&job("b", r#"{"panic":"wait"}"#))
-        .await
-        .expect("it starts");
+    executor.submit(&job("b", r#"{"panic":"wait"}"#)).await.expect("it starts");
     let error = executor.wait(&attempt("b")).await.expect_err("it panics");
     names_the_place(&error.message, "wait");
     executor.submit(&job("c", "{}")).await.expect("it starts");
@@ -116,10 +102,7 @@ async fn a_panic_of_one_job_is_no_concern_of_the_next() {
 async fn a_panic_after_a_pause_is_caught_on_the_plugins_own_thread() {
     let place = Place::with(&[("x.so", noop())]);
     let executor = open(&place, "noop", json!({})).await.expect("it is good");
-    executor
-        .submit(&job("a", r#"{"sleep_ms":1,"panic":"end"}"#))
-        .await
-        .expect("it starts");
+    executor.submit(&job("a", r#"{"sleep_ms":1,"panic":"end"}"#)).await.expect("it starts");
     let error = executor.wait(&attempt("a")).await.expect_err("it panics");
     assert_eq!(error.kind, ErrorKind::Panic);
     assert!(error.message.contains("asked to panic in end"), "{error}");
@@ -128,12 +111,6 @@ async fn a_panic_after_a_pause_is_caught_on_the_plugins_own_thread() {
 #[tokio::test]
 async fn an_executor_that_panics_twice_while_it_is_dropped_ends_nothing() {
     let place = Place::with(&[("x.so", noop())]);
-    drop(
-        open(&place, "noop", json!({"panic": "drop"}))
-            .await
-            .expect("it is good"),
-    );
-    open(&place, "noop", json!({}))
-        .await
-        .expect("the library still works");
+    drop(open(&place, "noop", json!({"panic": "drop"})).await.expect("it is good"));
+    open(&place, "noop", json!({})).await.expect("the library still works");
 }

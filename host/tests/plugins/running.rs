@@ -16,46 +16,20 @@ use super::bench::{Heard, Place, attempt, job, noop, open, patched, smallest};
 #[tokio::test]
 async fn a_good_plugin_runs_a_job_and_remembers_it_until_told_to_forget() {
     let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({"echo": true}))
-        .await
-        .expect("it is good");
-    executor
-        .validate_job(&shape("test"))
-        .await
-        .expect("it can run");
-    assert_eq!(
-        executor
-            .submit(&job("a", r#"{"n":1.0}"#))
-            .await
-            .expect("it starts"),
-        None
-    );
+    let executor = open(&place, "noop", json!({"echo": true})).await.expect("it is good");
+    executor.validate_job(&shape("test")).await.expect("it can run");
+    assert_eq!(executor.submit(&job("a", r#"{"n":1.0}"#)).await.expect("it starts"), None);
     for _ in 0..2 {
         let ended = executor.wait(&attempt("a")).await.expect("it ends");
-        let Ending::Succeeded { result } = ended.ending else {
-            panic!("{ended:?}")
-        };
-        assert_eq!(
-            result.get(),
-            r#"{"n":1.0}"#,
-            "the text itself, not what a parser made of it"
-        );
+        let Ending::Succeeded { result } = ended.ending else { panic!("{ended:?}") };
+        assert_eq!(result.get(), r#"{"n":1.0}"#, "the text itself, not what a parser made of it");
     }
     let attempts = [attempt("a"), attempt("never")];
     let found = |verdicts: Vec<longshore_plugin_api::Verdict>| -> Vec<_> {
-        verdicts
-            .into_iter()
-            .map(|verdict| (verdict.attempt_tag, verdict.found))
-            .collect()
+        verdicts.into_iter().map(|verdict| (verdict.attempt_tag, verdict.found)).collect()
     };
     let verdicts = executor.recover(&attempts).await.expect("it looks");
-    assert_eq!(
-        found(verdicts),
-        [
-            ("a".to_owned(), Found::Here),
-            ("never".to_owned(), Found::Gone)
-        ]
-    );
+    assert_eq!(found(verdicts), [("a".to_owned(), Found::Here), ("never".to_owned(), Found::Gone)]);
     executor.forget(&attempt("a")).await.expect("it forgets");
     let verdicts = executor.recover(&attempts[..1]).await.expect("it looks");
     assert_eq!(found(verdicts), [("a".to_owned(), Found::Gone)]);
@@ -66,23 +40,15 @@ async fn a_good_plugin_runs_a_job_and_remembers_it_until_told_to_forget() {
 #[tokio::test]
 async fn the_smallest_plugin_runs_and_says_what_it_cannot() {
     let place = Place::with(&[("x.so", smallest())]);
-    let executor = open(&place, "smallest", json!({}))
-        .await
-        .expect("it is good");
+    let executor = open(&place, "smallest", json!({})).await.expect("it is good");
     executor.submit(&job("a", "{}")).await.expect("it starts");
     let ended = executor.wait(&attempt("a")).await.expect("it ends");
     assert!(matches!(ended.ending, Ending::Succeeded { result } if result.get() == r#""done""#));
-    let logs = executor
-        .logs(&attempt("a"), 0)
-        .await
-        .expect_err("it keeps none");
+    let logs = executor.logs(&attempt("a"), 0).await.expect_err("it keeps none");
     assert_eq!(logs.kind, ErrorKind::Unsupported);
     let mut with_options = shape("test");
     with_options.options = Some(json!({"queue": "long"}));
-    let refused = executor
-        .validate_job(&with_options)
-        .await
-        .expect_err("it takes none");
+    let refused = executor.validate_job(&with_options).await.expect_err("it takes none");
     assert_eq!(
         (refused.kind, refused.pointer.as_deref()),
         (ErrorKind::InvalidJob, Some("/options"))
@@ -95,10 +61,7 @@ async fn two_plugins_and_two_executors_of_one_are_not_mixed_up() {
     let registry = place.discover();
     let heard = Arc::new(Heard::default());
     let open = async |executor, plugin, config| {
-        registry
-            .open(executor, plugin, &config, heard.clone())
-            .await
-            .expect("it is good")
+        registry.open(executor, plugin, &config, heard.clone()).await.expect("it is good")
     };
     let small = open("small", "smallest", json!({})).await;
     let north = open("north", "noop", json!({"echo": true, "locality": "north"})).await;
@@ -108,62 +71,37 @@ async fn two_plugins_and_two_executors_of_one_are_not_mixed_up() {
         (&north, Some("north"), r#"{"progress":1}"#),
         (&south, Some("south"), "null"),
     ] {
-        assert_eq!(
-            executor.locality().await.expect("it knows").as_deref(),
-            locality
-        );
-        executor
-            .submit(&job("a", r#"{"progress":1}"#))
-            .await
-            .expect("it starts");
+        assert_eq!(executor.locality().await.expect("it knows").as_deref(), locality);
+        executor.submit(&job("a", r#"{"progress":1}"#)).await.expect("it starts");
         let ended = executor.wait(&attempt("a")).await.expect("it ends");
-        let Ending::Succeeded { result: got } = ended.ending else {
-            panic!("{ended:?}")
-        };
+        let Ending::Succeeded { result: got } = ended.ending else { panic!("{ended:?}") };
         assert_eq!(got.get(), result, "{executor:?}");
     }
     let heard = heard.0.lock().expect("nobody panicked");
     let said: Vec<_> = heard
         .iter()
         .map(|(executor, tag, progress)| {
-            let completed = progress
-                .progress
-                .clone()
-                .flatten()
-                .and_then(|counts| counts.completed);
+            let completed = progress.progress.clone().flatten().and_then(|counts| counts.completed);
             (&**executor, &**tag, completed.flatten())
         })
         .collect();
     let of = |executor| [(executor, "a", Some(0)), (executor, "a", Some(1))];
     assert_eq!(said, [of("north"), of("south")].concat());
-    let states: Vec<_> = registry
-        .list()
-        .iter()
-        .map(|e| (e.state, e.executors.len()))
-        .collect();
+    let states: Vec<_> = registry.list().iter().map(|e| (e.state, e.executors.len())).collect();
     assert_eq!(states, [(State::Loaded, 2), (State::Loaded, 1)]);
 }
 
 #[tokio::test]
 async fn a_bad_file_beside_a_good_one_harms_nobody() {
     let place = Place::with(&[("bad.so", b"text"), ("good.so", smallest())]);
-    open(&place, "smallest", json!({}))
-        .await
-        .expect("it is good");
-    let missing = open(&place, "noop", json!({}))
-        .await
-        .expect_err("it is not there");
+    open(&place, "smallest", json!({})).await.expect("it is good");
+    let missing = open(&place, "noop", json!({})).await.expect_err("it is not there");
     assert_eq!(missing.code, Code::Unknown);
     let text = missing.to_string();
     assert!(text.contains("known are `smallest`; refused: "), "{text}");
     assert!(text.contains("bad.so: a text file of 4 bytes"), "{text}");
-    let misspelled = open(&place, "smalest", json!({}))
-        .await
-        .expect_err("it is not there");
-    assert!(
-        misspelled.to_string().ends_with("did you mean `smallest`?"),
-        "{misspelled}"
-    );
+    let misspelled = open(&place, "smalest", json!({})).await.expect_err("it is not there");
+    assert!(misspelled.to_string().ends_with("did you mean `smallest`?"), "{misspelled}");
 }
 
 #[tokio::test]
@@ -173,21 +111,14 @@ async fn a_note_that_is_not_about_this_code_is_refused_when_it_is_loaded() {
     let place = Place::with(&[("x.so", &lying)]);
     let problem = open(&place, "nope", json!({})).await.expect_err("it lies");
     assert_eq!(problem.code, Code::Describe);
-    assert!(
-        problem
-            .to_string()
-            .contains(r#"its code ("noop", "0.1.0", "1.0")"#),
-        "{problem}"
-    );
+    assert!(problem.to_string().contains(r#"its code ("noop", "0.1.0", "1.0")"#), "{problem}");
 }
 
 #[tokio::test]
 async fn a_plugin_that_the_dynamic_linker_refuses_says_why() {
     let library = patched(noop(), "\0libc.so.6\0", "\0libQ.so.6\0");
     let place = Place::with(&[("x.so", &library)]);
-    let problem = open(&place, "noop", json!({}))
-        .await
-        .expect_err("it cannot be linked");
+    let problem = open(&place, "noop", json!({})).await.expect_err("it cannot be linked");
     assert_eq!(problem.code, Code::Load);
     assert!(problem.to_string().contains("libQ.so.6"), "{problem}");
 }
@@ -222,18 +153,12 @@ async fn a_wrong_setting_is_named_by_its_pointer() {
 async fn a_job_that_hangs_ends_when_it_is_canceled() {
     let place = Place::with(&[("x.so", noop())]);
     let executor = open(&place, "noop", json!({})).await.expect("it is good");
-    executor
-        .submit(&job("a", r#"{"hang":true}"#))
-        .await
-        .expect("it starts");
+    executor.submit(&job("a", r#"{"hang":true}"#)).await.expect("it starts");
     let waiting = tokio::spawn({
         let executor = executor.clone();
         async move { executor.wait(&attempt("a")).await }
     });
-    let work = executor
-        .cancel(&attempt("a"), Duration::ZERO)
-        .await
-        .expect("it stops");
+    let work = executor.cancel(&attempt("a"), Duration::ZERO).await.expect("it stops");
     assert_eq!(work, Work::Gone);
     let ended = waiting.await.expect("it is not gone").expect("it ends");
     assert!(matches!(ended.ending, Ending::Canceled { .. }), "{ended:?}");
@@ -245,25 +170,12 @@ async fn an_error_of_a_plugin_arrives_as_it_was_made() {
     let executor = open(&place, "noop", json!({})).await.expect("it is good");
     for kind in ErrorKind::ALL {
         let params = json!({"refuse": u32::from(*kind)}).to_string();
-        let refused = executor
-            .submit(&job("a", &params))
-            .await
-            .expect_err("it was told to");
+        let refused = executor.submit(&job("a", &params)).await.expect_err("it was told to");
         assert_eq!(refused.kind, *kind);
     }
-    let refused = executor
-        .submit(&job("a", r#"{"refuse":77}"#))
-        .await
-        .expect_err("it was told to");
-    assert_eq!(
-        refused.kind,
-        ErrorKind::Internal,
-        "of a kind that this host does not know"
-    );
-    let refused = executor
-        .validate_job(&shape("impossible"))
-        .await
-        .expect_err("it cannot");
+    let refused = executor.submit(&job("a", r#"{"refuse":77}"#)).await.expect_err("it was told to");
+    assert_eq!(refused.kind, ErrorKind::Internal, "of a kind that this host does not know");
+    let refused = executor.validate_job(&shape("impossible")).await.expect_err("it cannot");
     assert_eq!(
         (refused.kind, refused.pointer.as_deref()),
         (ErrorKind::InvalidJob, Some("/job_type"))
@@ -273,30 +185,20 @@ async fn an_error_of_a_plugin_arrives_as_it_was_made() {
 #[tokio::test]
 async fn a_plugin_that_does_not_answer_counts_as_hung() {
     let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({"hang": "health"}))
-        .await
-        .expect("it is good");
+    let executor = open(&place, "noop", json!({"hang": "health"})).await.expect("it is good");
     // From here on time passes when there is nothing else to do.
     tokio::time::pause();
     let hung = executor.health().await.expect_err("it does not answer");
     assert_eq!(hung.kind, ErrorKind::Hung);
-    assert_eq!(
-        hung.message,
-        "plugin `noop` did not answer `health` within 5s"
-    );
+    assert_eq!(hung.message, "plugin `noop` did not answer `health` within 5s");
 }
 
 #[tokio::test]
 async fn sixteen_megabytes_go_in_and_come_out() {
     let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({"echo": true}))
-        .await
-        .expect("it is good");
+    let executor = open(&place, "noop", json!({"echo": true})).await.expect("it is good");
     let params = format!(r#"{{"text":"{}"}}"#, "é".repeat(8 << 20));
-    executor
-        .submit(&job("a", &params))
-        .await
-        .expect("it starts");
+    executor.submit(&job("a", &params)).await.expect("it starts");
     let ended = executor.wait(&attempt("a")).await.expect("it ends");
     assert!(matches!(ended.ending, Ending::Succeeded { result } if result.get() == params));
 }
@@ -307,19 +209,13 @@ async fn what_a_plugin_logs_stands_in_the_hosts_log_with_its_name() {
     // For the process, as in the host: a subscriber of one thread may miss what another thread was
     // the first to say.
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
     let registry = place.discover();
     let config = json!({});
     let opened = registry.open("logging", "noop", &config, Arc::new(()));
     opened.await.expect("it is good");
-    let text = log
-        .0
-        .lock()
-        .map(|text| String::from_utf8_lossy(&text).into_owned());
+    let text = log.0.lock().map(|text| String::from_utf8_lossy(&text).into_owned());
     let text = text.expect("nobody panicked");
     let line = text
         .lines()
@@ -341,10 +237,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .map_err(|_| io::Error::other("poisoned"))?
-            .write(bytes)
+        self.0.lock().map_err(|_| io::Error::other("poisoned"))?.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

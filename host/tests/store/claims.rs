@@ -155,7 +155,7 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
     for _ in 0..2 {
         let placed = world.claim_one().await;
         world.store.job_begin(id, placed.token, "here", None).await.unwrap();
-        let _ = world.store.job_mark(id, placed.token).await.unwrap();
+        let _ = world.store.job_mark(id, placed.token, Duration::ZERO).await.unwrap();
         let held = world.store.job_requeue(id, placed.token, None, Duration::ZERO, true).await.unwrap();
         assert_eq!(held, Fenced::Held);
     }

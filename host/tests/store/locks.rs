@@ -75,7 +75,7 @@ async fn waiting_for_recovery_keeps_the_lock() {
     let world = World::new().await;
     let first = holder(&world).await;
     let second = rival(&world).await;
-    assert_eq!(world.store.job_mark(first.id, first.token).await.unwrap(), Fenced::Held);
+    assert_eq!(world.store.job_mark(first.id, first.token, Duration::ZERO).await.unwrap(), Fenced::Held);
     assert_eq!(begin(&world, second).await, busy(first.id));
     let requeued = world
         .store

@@ -76,7 +76,7 @@ async fn perform(world: &World, operation: Operation, on: Placed) -> bool {
         Retry => store.job_retry(id, token, unlock, Duration::ZERO, 3).await,
         Settle(state) => store.job_settle(id, token, unlock, &ended(state, Work::Gone)).await,
         Cancel => store.job_cancel(id, &canceled_by_ann()).await,
-        Mark => store.job_mark(id, token).await,
+        Mark => store.job_mark(id, token, Duration::ZERO).await,
         Requeue => store.job_requeue(id, token, unlock, Duration::ZERO, true).await,
         GiveUp => store.job_give_up(id, token, unlock, "why", Work::Gone).await,
         WorkGone => store.job_work_gone(id, token, unlock).await,

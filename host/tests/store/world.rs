@@ -103,7 +103,7 @@ impl World {
         let placed = self.begun(new_job()).await;
         let held = match state {
             State::Running => Fenced::Held,
-            State::NeedsRecovery => self.store.job_mark(placed.id, placed.token).await.unwrap(),
+            State::NeedsRecovery => self.store.job_mark(placed.id, placed.token, Duration::ZERO).await.unwrap(),
             State::Canceled => self.store.job_cancel(placed.id, &canceled_by_ann()).await.unwrap(),
             end => {
                 let ended = ended(end, Work::Gone);
