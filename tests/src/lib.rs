@@ -1,1 +1,25 @@
-//! .
+//! The harness of the end-to-end tests: hosts as real processes, in directories of their own, with
+//! plugins from their `.so` files, and what such tests wait for, look at and clean up.
+//!
+//! ```text
+//!   built ─► TestHost ─► Client          what a program says
+//!               │  └───► longshore()     what a person types
+//!               ├──────► History         what the jobs themselves wrote down
+//!               └──────► leftovers       what is there afterwards, and should not be
+//! ```
+
+pub mod built;
+pub mod chance;
+pub mod client;
+pub mod history;
+pub mod host;
+pub mod leftovers;
+pub mod wait;
+
+pub use self::{
+    chance::Chance,
+    client::{Answer, Client},
+    history::History,
+    host::{TestHost, setup},
+    wait::wait_until,
+};

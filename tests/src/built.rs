@@ -1,0 +1,78 @@
+//! The binaries under test, built by the cargo that runs the tests.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// What is built: the host, and the plugins that the tests load.
+const PACKAGES: [&str; 3] = ["longshore", "longshore-local", "longshore-noop"];
+
+/// Where the binaries are.
+#[derive(Debug)]
+pub struct Built {
+    directory: PathBuf,
+}
+
+/// The binaries, of the sources as they are now. Built once per test process; cargo's own lock sees to
+/// the rest.
+///
+/// # Panics
+///
+/// They cannot be built; cargo has said why.
+pub fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(repository()).args(["build", "--quiet"]);
+        for package in PACKAGES {
+            cargo.args(["--package", package]);
+        }
+        let status = cargo.status().expect("cargo runs the tests, so it can be run");
+        assert!(status.success(), "what the tests run cannot be built, see above");
+        Built { directory: target().join("debug") }
+    })
+}
+
+impl Built {
+    /// The binary `longshore`.
+    #[must_use]
+    pub fn host(&self) -> PathBuf {
+        self.directory.join("longshore")
+    }
+
+    /// The shared library of a plugin.
+    #[must_use]
+    pub fn plugin(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("liblongshore_{name}.so"))
+    }
+}
+
+/// The repository.
+#[must_use]
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is in the repository")
+}
+
+/// Where cargo builds.
+#[must_use]
+pub fn target() -> PathBuf {
+    let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    repository().join(given.unwrap_or_else(|| "target".into()))
+}
+
+/// Puts a file into a directory as an operator should: copied under another name, then renamed.
+///
+/// # Panics
+///
+/// It cannot be copied.
+pub fn install(file: &Path, directory: &Path) {
+    let name = file.file_name().expect("a file has a name").to_string_lossy();
+    let draft = directory.join(format!(".{name}"));
+    let installed = fs::create_dir_all(directory)
+        .and_then(|()| fs::copy(file, &draft))
+        .and_then(|_| fs::rename(&draft, directory.join(&*name)));
+    installed.unwrap_or_else(|error| panic!("cannot install {}: {error}", file.display()));
+}

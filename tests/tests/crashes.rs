@@ -1,0 +1,177 @@
+//! `kill -9` of the host: nothing is lost, nothing runs twice at once, nothing fails because of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use longshore_tests::{
+    Chance, Client, TestHost, setup,
+    wait::{PATIENCE, pause},
+    wait_until,
+};
+use serde_json::{Value, json};
+
+use crate::{WITNESS_PY, WITNESS_SH};
+
+const STRAGGLER_SH: &str = include_str!("../jobs/straggler.sh");
+
+const TYPES: &str = r#"
+[leases]
+job = "5s"
+
+[jobs.quick]
+command = ["sh", "{dir}/witness.sh", "0.01"]
+max_workers = 4
+
+[jobs.slow]
+command = ["sh", "{dir}/witness.sh", "0.05"]
+max_workers = 4
+
+[jobs.straggler]
+command = ["sh", "{dir}/straggler.sh"]
+max_workers = 2
+
+[jobs.python]
+function = "witness:witnessed"
+max_workers = 2
+"#;
+
+#[test]
+fn ten_kills_in_five_hundred_jobs_lose_nothing_and_overlap_nothing() {
+    let mut chance = Chance::new();
+    let mut host = setup(TYPES)
+        .file("witness.py", WITNESS_PY)
+        .file("witness.sh", WITNESS_SH)
+        .file("straggler.sh", STRAGGLER_SH)
+        .start();
+    let ids = host.client().submit_all(&submissions(500));
+    let mut seen = BTreeMap::new();
+    // Ten different parts of the run, each cut at a moment of its own.
+    for part in 0..10 {
+        let ends = usize::try_from(part * 45 + chance.below(40)).unwrap();
+        wait_until("the run has got that far", PATIENCE, || {
+            (host.history().ends() >= ends).then_some(())
+        });
+        pause(Duration::from_millis(chance.below(100)));
+        host.kill_9();
+        if chance.below(3) == 0 {
+            // Again, in the middle of the start and its recovery.
+            let _stdout = host.spawn();
+            pause(Duration::from_millis(chance.below(400)));
+            host.kill_9();
+        }
+        host.start();
+        // What has ended has ended: no later run of the host touches it.
+        remember(&host.client(), &mut seen);
+    }
+    let client = host.client();
+    client.until_idle(2 * PATIENCE);
+    remember(&client, &mut seen);
+
+    assert_eq!(host.history().faults(), Vec::<String>::new());
+    let jobs = client.search(json!({}));
+    assert_eq!(jobs.len(), ids.len());
+    let jobs: BTreeMap<&str, &Value> =
+        jobs.iter().map(|job| (job["job_id"].as_str().unwrap(), job)).collect();
+    let ended = host.history().ended();
+    for id in &ids {
+        let job = jobs[id.as_str()];
+        assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+        assert_eq!(job["work"], "gone", "{job:#}");
+        if job["job_name"] != "straggler" {
+            assert_eq!(job["result"], id.as_str());
+        }
+        // The attempt that counts is the last that ran to its end; nothing ran after it.
+        assert_eq!(ended[id].last(), job["attempt"].as_u64().as_ref(), "{job:#}");
+    }
+    let again = jobs.values().filter(|job| job["attempt"].as_u64() > Some(1)).count();
+    println!("{again} jobs needed more than one attempt");
+    assert!(again > 0, "no kill hit a running job: this showed nothing");
+    host.finish();
+}
+
+fn submissions(count: usize) -> Vec<Value> {
+    let submission = |n: usize| {
+        let (job_name, params) = match n % 10 {
+            0 => ("python", json!({ "seconds": 0.05 })),
+            1 | 2 => ("straggler", json!({})),
+            3..6 => ("slow", json!({})),
+            _ => ("quick", json!({})),
+        };
+        json!({ "job_name": job_name, "params": params })
+    };
+    (0..count).map(submission).collect()
+}
+
+/// Adds the outcomes that there are now; those known before must be the same.
+fn remember(client: &Client, seen: &mut BTreeMap<String, Value>) {
+    let ended =
+        client.search(json!({ "statuses": ["SUCCEEDED", "FAILED", "TIMEOUT", "CANCELED"] }));
+    let now: BTreeMap<String, Value> = ended.into_iter().map(outcome).collect();
+    for (id, outcome) in &*seen {
+        assert_eq!(now.get(id), Some(outcome), "job {id} had ended, and was touched again");
+    }
+    seen.extend(now);
+}
+
+fn outcome(mut job: Value) -> (String, Value) {
+    let id = job["job_id"].as_str().unwrap().to_owned();
+    let fields = ["status", "result", "error_message", "attempt", "finished_at"];
+    (id, fields.into_iter().map(|field| (field.to_owned(), job[field].take())).collect())
+}
+
+#[test]
+fn a_killed_host_takes_its_jobs_with_it_to_the_last_descendant() {
+    let mut host = setup(
+        "[jobs.straggler]\ncommand = [\"sh\", \"{dir}/straggler.sh\"]\nretry = { max_retries = 0 }",
+    )
+    .file("straggler.sh", STRAGGLER_SH.replace("sleep 0.08", "sleep 600"))
+    .start();
+    let client = host.client();
+    let id = client.submit("straggler", json!({}));
+    beats(&host);
+    host.kill_9();
+    let here = host.path("");
+    wait_until("nothing of the job is left", PATIENCE, || {
+        longshore_tests::leftovers::processes(&here).is_empty().then_some(())
+    });
+    host.start();
+    // It runs again, as no failure of its own.
+    let client = host.client();
+    let job = wait_until("it runs again", PATIENCE, || {
+        let job = client.job(&id);
+        (job["status"] == "RUNNING" && job["attempt"] == 2).then_some(job)
+    });
+    assert_eq!(job["retry_count"], 0);
+    client.cancel(&id);
+    client.ended(&id);
+    host.finish();
+}
+
+fn beats(host: &TestHost) {
+    wait_until("the descendant is at work", PATIENCE, || {
+        let text = std::fs::read_to_string(host.history().path()).unwrap_or_default();
+        text.contains("beat ").then_some(())
+    });
+}
+
+#[test]
+fn a_transient_failure_is_not_claimed_before_its_due_time_by_a_fresh_host() {
+    let mut host = setup("[jobs.fail]\nfunction = \"witness:fail\"\ntransient_errors = [\"witness.Flaky\"]\nretry = { max_retries = 1, base_delay = \"6s\", max_delay = \"6s\" }")
+        .file("witness.py", WITNESS_PY)
+        .start();
+    let client = host.client();
+    let id = client.submit("fail", json!({ "kind": "transient", "succeed_at": 2 }));
+    let due = wait_until("the retry is stored", PATIENCE, || {
+        let job = client.job(&id);
+        (job["retry_count"] == 1 && job["status"] == "PENDING")
+            .then(|| job["due_at"].as_i64().unwrap())
+    });
+    host.kill_9();
+    host.start();
+    let client = host.client();
+    assert_eq!(client.job(&id)["due_at"], due, "the restart moved the due time");
+    let job = client.until(&id, "SUCCEEDED");
+    assert_eq!(job["result"], 2);
+    let started = job["started_at"].as_i64().unwrap();
+    assert!(started >= due, "started {} ms before its time", due - started);
+    host.finish();
+}

@@ -1,0 +1,18 @@
+//! What Longshore promises, shown from outside: hosts, plugins, jobs and faults are real.
+
+mod crashes;
+mod examples;
+mod exclusive;
+mod payloads;
+mod queue;
+mod refusals;
+mod retries;
+mod running;
+mod shutdown;
+mod stopping;
+mod throughput;
+
+/// Python functions that tests run.
+const WITNESS_PY: &str = include_str!("../jobs/witness.py");
+/// A command that tests run.
+const WITNESS_SH: &str = include_str!("../jobs/witness.sh");
