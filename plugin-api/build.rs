@@ -9,8 +9,5 @@ fn main() {
     let rustc = rustc.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
     println!("cargo::rustc-env=LONGSHORE_TARGET={}", of("TARGET"));
     println!("cargo::rustc-env=LONGSHORE_PROFILE={}", of("PROFILE"));
-    println!(
-        "cargo::rustc-env=LONGSHORE_RUSTC={}",
-        rustc.unwrap_or_default()
-    );
+    println!("cargo::rustc-env=LONGSHORE_RUSTC={}", rustc.unwrap_or_default());
 }

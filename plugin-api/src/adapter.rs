@@ -57,14 +57,8 @@ impl<E> Drop for Held<E> {
 
 impl<E: Executor> Adapter<E> {
     pub(crate) fn new(executor: E, surroundings: Surroundings) -> Self {
-        let held = Held {
-            executor: Some(executor),
-            surroundings: surroundings.clone(),
-        };
-        Self {
-            executor: Arc::new(held),
-            surroundings,
-        }
+        let held = Held { executor: Some(executor), surroundings: surroundings.clone() };
+        Self { executor: Arc::new(held), surroundings }
     }
 }
 
@@ -72,8 +66,7 @@ impl<E: Executor> abi::Executor for Adapter<E> {
     fn ask(&self, verb: RStr<'_>, payload: RString) -> Answer {
         let answer = parse(&verb).and_then(|verb| {
             let executor = self.executor.get();
-            self.surroundings
-                .run(verb.name(), || answer_now(executor, verb, &payload))?
+            self.surroundings.run(verb.name(), || answer_now(executor, verb, &payload))?
         });
         into_ffi(answer)
     }
@@ -142,10 +135,7 @@ fn answer_now<E: Executor>(executor: &E, verb: Verb, payload: &str) -> Result<St
         Verb::Facts => write(verb, &executor.facts()),
         Verb::Locality => write(verb, &executor.locality()),
         Verb::ValidateJob => write(verb, &executor.validate_job(&read(verb, payload)?)?),
-        other => Err(Error::unsupported(format!(
-            "`{}` is to be called, not asked",
-            other.name()
-        ))),
+        other => Err(Error::unsupported(format!("`{}` is to be called, not asked", other.name()))),
     }
 }
 

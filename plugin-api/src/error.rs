@@ -25,12 +25,7 @@ pub struct Error {
 impl Error {
     /// An error of any kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            pointer: None,
-            details: None,
-        }
+        Self { kind, message: message.into(), pointer: None, details: None }
     }
 
     /// The same error, about the value at `pointer`.
@@ -138,22 +133,13 @@ struct Extra {
 
 impl From<Error> for PluginError {
     fn from(error: Error) -> Self {
-        let Error {
-            kind,
-            message,
-            pointer,
-            details,
-        } = error;
+        let Error { kind, message, pointer, details } = error;
         let extra = if pointer.is_none() && details.is_none() {
             String::new()
         } else {
             serde_json::to_string(&Extra { pointer, details }).unwrap_or_default()
         };
-        Self {
-            kind: kind.into(),
-            message: message.into(),
-            details: extra.into(),
-        }
+        Self { kind: kind.into(), message: message.into(), details: extra.into() }
     }
 }
 
@@ -161,11 +147,6 @@ impl From<PluginError> for Error {
     /// Details that do not parse are dropped: the message is what matters.
     fn from(error: PluginError) -> Self {
         let Extra { pointer, details } = serde_json::from_str(&error.details).unwrap_or_default();
-        Self {
-            kind: error.kind.into(),
-            message: error.message.into(),
-            pointer,
-            details,
-        }
+        Self { kind: error.kind.into(), message: error.message.into(), pointer, details }
     }
 }

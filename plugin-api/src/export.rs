@@ -1,8 +1,5 @@
 //! What [`export_executor!`](crate::export_executor) expands to. Not for use by hand.
-#![expect(
-    unsafe_code,
-    reason = "the exported header is made from an erased root"
-)]
+#![expect(unsafe_code, reason = "the exported header is made from an erased root")]
 
 use abi_stable::{
     library::{CheckTypeLayout, LibHeader, RootModuleResult},
@@ -45,13 +42,7 @@ impl About {
         unwinds: bool,
     ) -> Self {
         let panic = if unwinds { "unwind" } else { "abort" };
-        Self {
-            name: without_prefix(package),
-            version,
-            vendor,
-            description,
-            panic,
-        }
+        Self { name: without_prefix(package), version, vendor, description, panic }
     }
 
     /// Names the plugin.
@@ -102,10 +93,7 @@ impl About {
 }
 
 const API_TEXT: &str = "1.0";
-const _: () = assert!(
-    API.0 == 1 && API.1 == 0,
-    "say it in API_TEXT and in the note too"
-);
+const _: () = assert!(API.0 == 1 && API.1 == 0, "say it in API_TEXT and in the note too");
 const _: () = assert!(async_ffi::ABI_VERSION == 2, "say it in the note too");
 
 const fn without_prefix(package: &'static str) -> &'static str {
@@ -136,11 +124,7 @@ pub const fn header<P: Plugin>() -> LibHeader {
 }
 
 extern "C" fn root<P: Plugin>() -> RootModuleResult {
-    let root = PluginRoot {
-        describe: describe::<P>,
-        open: open::<P>,
-    }
-    .leak_into_prefix();
+    let root = PluginRoot { describe: describe::<P>, open: open::<P> }.leak_into_prefix();
     // SAFETY: erased here, restored by the host as the type that `header` names.
     RResult::ROk(unsafe { root.to_prefix_ref().cast::<ErasedPrefix>() })
 }
@@ -180,18 +164,12 @@ fn open_or_say<P: Plugin>(api: HostApiBox, request: &str) -> Result<ExecutorBox,
     let host = Host::new(request.executor, api);
     let dispatch = logging::dispatch_to(&host, &request.log_level);
     guard::install_hook();
-    let surroundings = Surroundings {
-        runtime: runtime::get(P::ABOUT.name)?,
-        dispatch,
-    };
+    let surroundings = Surroundings { runtime: runtime::get(P::ABOUT.name)?, dispatch };
     let executor = surroundings.run("new", || {
         let config = read_config(request.config.get())?;
         <P::Executor as Executor>::new(config, host)
     })??;
-    Ok(Executor_TO::from_value(
-        Adapter::new(executor, surroundings),
-        TD_Opaque,
-    ))
+    Ok(Executor_TO::from_value(Adapter::new(executor, surroundings), TD_Opaque))
 }
 
 fn read_config<C: serde::de::DeserializeOwned>(text: &str) -> Result<C, Error> {

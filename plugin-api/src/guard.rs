@@ -30,10 +30,7 @@ pub(crate) fn guard<T>(step: &str, run: impl FnOnce() -> T) -> Result<T, Error> 
         let text = SEEN.take().unwrap_or_else(|| text_of(&*payload).to_owned());
         // A payload is any value, and its `Drop` may panic too, outside every guard.
         mem::forget(payload);
-        Error::new(
-            ErrorKind::Panic,
-            format!("the plugin panicked in {step}: {text}"),
-        )
+        Error::new(ErrorKind::Panic, format!("the plugin panicked in {step}: {text}"))
     })
 }
 
@@ -46,10 +43,7 @@ pub(crate) struct Guarded<F> {
 
 impl<F> Guarded<F> {
     pub(crate) fn new(step: &'static str, future: F) -> Self {
-        Self {
-            step,
-            future: Some(Box::pin(future)),
-        }
+        Self { step, future: Some(Box::pin(future)) }
     }
 }
 
@@ -59,9 +53,7 @@ impl<T, F: Future<Output = Result<T, Error>>> Future for Guarded<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let step = self.step;
         let Some(future) = &mut self.future else {
-            return Poll::Ready(Err(Error::internal(format!(
-                "{step} was polled after its end"
-            ))));
+            return Poll::Ready(Err(Error::internal(format!("{step} was polled after its end"))));
         };
         match guard(step, || future.as_mut().poll(cx)) {
             Ok(poll) => poll,

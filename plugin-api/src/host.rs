@@ -32,10 +32,7 @@ impl Host {
     /// A host that listens to nothing, for unit tests of an executor.
     #[must_use]
     pub fn nowhere() -> Self {
-        Self::new(
-            "nowhere".to_owned(),
-            HostApi_TO::from_value(Nowhere, TD_Opaque),
-        )
+        Self::new("nowhere".to_owned(), HostApi_TO::from_value(Nowhere, TD_Opaque))
     }
 
     /// The configured name of this executor.
@@ -47,16 +44,10 @@ impl Host {
     /// Says how far the work of an attempt has got. Best effort: the host keeps the latest only, and
     /// drops what is about an attempt that it no longer runs.
     pub fn progress(&self, attempt_tag: &str, progress: &Progress) {
-        let told = wire::Progress {
-            attempt_tag: attempt_tag.to_owned(),
-            progress,
-        };
+        let told = wire::Progress { attempt_tag: attempt_tag.to_owned(), progress };
         if let Ok(payload) = serde_json::to_string(&told) {
             // Progress is best effort, and a host may be older than this verb.
-            let _ = self
-                .0
-                .api
-                .tell(wire::tell::PROGRESS.into(), payload.as_str().into());
+            let _ = self.0.api.tell(wire::tell::PROGRESS.into(), payload.as_str().into());
         }
     }
 
@@ -68,9 +59,7 @@ impl Host {
             tracing::Level::DEBUG => 4,
             tracing::Level::TRACE => 5,
         };
-        self.0
-            .api
-            .log(level, target.into(), message.into(), fields.into());
+        self.0.api.log(level, target.into(), message.into(), fields.into());
     }
 }
 

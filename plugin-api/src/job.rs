@@ -184,10 +184,7 @@ impl Ending {
 
     /// A failure that another attempt would repeat.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Failed {
-            message: message.into(),
-            transient: false,
-        }
+        Self::Failed { message: message.into(), transient: false }
     }
 }
 
@@ -203,10 +200,7 @@ pub struct Ended {
 
 impl From<Ending> for Ended {
     fn from(ending: Ending) -> Self {
-        Self {
-            ending,
-            log_tail: String::new(),
-        }
+        Self { ending, log_tail: String::new() }
     }
 }
 
@@ -253,18 +247,10 @@ pub enum Found {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Progress {
     /// What is going on. An absent field keeps its value, an explicit null clears it.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub message: Option<Option<String>>,
     /// Counts. An absent field keeps its value, an explicit null clears it.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub progress: Option<Option<Counts>>,
 }
 

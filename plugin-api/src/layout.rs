@@ -35,10 +35,7 @@ pub fn compatible(ours: &'static TypeLayout, theirs: &'static TypeLayout) -> Res
 
 fn first_difference(e: &AbiInstabilityErrors) -> String {
     // What contains a difference is reported too, with nothing to say of its own.
-    let mut differing = e
-        .errors
-        .iter()
-        .filter_map(|at| Some((at, at.errs.first()?)));
+    let mut differing = e.errors.iter().filter_map(|at| Some((at, at.errs.first()?)));
     let Some((at, what)) = differing.next() else {
         return "it does not say where".to_owned();
     };
@@ -47,16 +44,11 @@ fn first_difference(e: &AbiInstabilityErrors) -> String {
         TLFieldOrFunction::Function(function) => function.name.as_str(),
     });
     // Without the tuple fields and return values in between, which nobody has named.
-    let mut path: Vec<_> = path
-        .filter(|name| *name != "0" && !name.starts_with("__"))
-        .collect();
+    let mut path: Vec<_> = path.filter(|name| *name != "0" && !name.starts_with("__")).collect();
     path.dedup();
     let path = path.join(".");
     // The variant's name; what follows it is a page.
     let what = format!("{what:?}");
-    let what = what
-        .split(|c: char| !c.is_alphanumeric())
-        .next()
-        .unwrap_or_default();
+    let what = what.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     format!("{what} at `{path}`")
 }

@@ -29,10 +29,7 @@ struct Forward {
 pub(crate) fn dispatch_to(host: &Host, level: &str) -> Dispatch {
     static FIRST: Once = Once::new();
     let level = LevelFilter::from_str(level).unwrap_or(LevelFilter::INFO);
-    let forward = Forward {
-        host: host.clone(),
-        level,
-    };
+    let forward = Forward { host: host.clone(), level };
     let dispatch = Dispatch::new(Registry::default().with(forward));
     FIRST.call_once(|| {
         // Both fail only where the author has set their own; then theirs is meant.
@@ -77,24 +74,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Forward {
         let mut own = Collect::default();
         event.record(&mut own);
         let mut fields = Map::new();
-        for span in cx
-            .event_scope(event)
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
+        for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(Fields(outer)) = span.extensions().get() {
                 fields.extend(outer.clone());
             }
         }
         fields.extend(own.rest);
         let of = event.metadata();
-        let fields = if fields.is_empty() {
-            String::new()
-        } else {
-            Value::Object(fields).to_string()
-        };
-        self.host
-            .log(*of.level(), of.target(), &own.message, &fields);
+        let fields =
+            if fields.is_empty() { String::new() } else { Value::Object(fields).to_string() };
+        self.host.log(*of.level(), of.target(), &own.message, &fields);
     }
 }
 
@@ -160,9 +149,7 @@ impl log::Log for Bridge {
             if let Some(forward) = dispatch.downcast_ref::<Forward>() {
                 let level = level_of(record.level());
                 if level <= forward.level {
-                    forward
-                        .host
-                        .log(level, record.target(), &record.args().to_string(), "");
+                    forward.host.log(level, record.target(), &record.args().to_string(), "");
                 }
             }
         });

@@ -107,10 +107,7 @@ impl Executor for Actor {
 
     fn new(config: Config, host: Host) -> Result<Self, Error> {
         assert!(config.limits.is_empty(), "no limits");
-        Ok(Self {
-            act: config.act,
-            host,
-        })
+        Ok(Self { act: config.act, host })
     }
 
     fn facts(&self) -> Facts {
@@ -152,10 +149,7 @@ impl Executor for Actor {
         self.act().await;
         // No reactor of the host's can be meant: these tests poll without any.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let progress = Progress {
-            message: Some(Some("done".to_owned())),
-            progress: None,
-        };
+        let progress = Progress { message: Some(Some("done".to_owned())), progress: None };
         self.host.progress(&attempt.attempt_tag, &progress);
         Ok(Ending::succeeded(&thread::current().name())?.into())
     }
@@ -222,19 +216,10 @@ impl HostApi for Notes {
 
 fn opened(config: serde_json::Value) -> (Result<ExecutorBox, Error>, Notes) {
     let notes = Notes::default();
-    let request = Open {
-        executor: "actor".to_owned(),
-        config,
-        log_level: "info".to_owned(),
-    };
+    let request = Open { executor: "actor".to_owned(), config, log_level: "info".to_owned() };
     let request = serde_json::to_string(&request).unwrap();
     let api = HostApi_TO::from_value(notes.clone(), TD_Opaque);
-    (
-        open::<Exported>(api, request.into())
-            .into_result()
-            .map_err(Error::from),
-        notes,
-    )
+    (open::<Exported>(api, request.into()).into_result().map_err(Error::from), notes)
 }
 
 fn actor(act: &str) -> (ExecutorBox, Notes) {
@@ -302,16 +287,10 @@ fn every_verb_answers_and_a_panic_in_it_is_an_error_with_its_place() {
     }
     drop(bad);
     let notes = notes.0.lock().unwrap();
-    let logged = notes
-        .iter()
-        .filter(|note| note.starts_with("1 panic: the plugin panicked: as told"));
+    let logged =
+        notes.iter().filter(|note| note.starts_with("1 panic: the plugin panicked: as told"));
     assert_eq!(logged.count(), Verb::ALL.len(), "{notes:?}");
-    assert!(
-        notes
-            .iter()
-            .any(|note| note.contains("in drop of the executor")),
-        "{notes:?}"
-    );
+    assert!(notes.iter().any(|note| note.contains("in drop of the executor")), "{notes:?}");
 }
 
 #[test]
@@ -319,10 +298,7 @@ fn a_panic_whose_payload_panics_is_an_error_too() {
     let (executor, _) = actor("panic_worse");
     let error = call(&executor, Verb::Health, "null").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Panic);
-    assert!(
-        error.message.contains("a value that is not text"),
-        "{error}"
-    );
+    assert!(error.message.contains("a value that is not text"), "{error}");
 }
 
 #[test]
@@ -331,11 +307,7 @@ fn a_panic_in_new_and_a_config_that_does_not_fit_are_errors() {
     assert_eq!(error.kind, ErrorKind::Panic);
     for (config, pointer, said) in [
         (json!({"act": "fly"}), "/act", "unknown variant `fly`"),
-        (
-            json!({"limits": [1, "two"]}),
-            "/limits/1",
-            "invalid type: string \"two\", expected u32",
-        ),
+        (json!({"limits": [1, "two"]}), "/limits/1", "invalid type: string \"two\", expected u32"),
         (json!({"a/b": 1}), "/a~1b", "unknown field `a/b`"),
     ] {
         let error = opened(config).0.map(drop).unwrap_err();
@@ -343,10 +315,7 @@ fn a_panic_in_new_and_a_config_that_does_not_fit_are_errors() {
             (error.kind, error.pointer.as_deref()),
             (ErrorKind::InvalidConfig, Some(pointer))
         );
-        assert!(
-            error.message.starts_with(said) && !error.message.contains("line"),
-            "{error}"
-        );
+        assert!(error.message.starts_with(said) && !error.message.contains("line"), "{error}");
     }
 }
 
@@ -354,29 +323,14 @@ fn a_panic_in_new_and_a_config_that_does_not_fit_are_errors() {
 fn an_unknown_verb_is_unsupported_and_a_payload_from_the_future_is_no_panic() {
     let (executor, _) = actor("nothing");
     let answer = executor.ask("fly".into(), "null".into()).into_result();
-    assert_eq!(
-        answer.map_err(Error::from).unwrap_err().kind,
-        ErrorKind::Unsupported
-    );
+    assert_eq!(answer.map_err(Error::from).unwrap_err().kind, ErrorKind::Unsupported);
     let answer = pollster(executor.call("fly".into(), "null".into())).into_result();
-    assert_eq!(
-        answer.map_err(Error::from).unwrap_err().kind,
-        ErrorKind::Unsupported
-    );
+    assert_eq!(answer.map_err(Error::from).unwrap_err().kind, ErrorKind::Unsupported);
     let answer = executor.ask(Verb::Submit.name().into(), payload(Verb::Submit).into());
-    assert_eq!(
-        answer.map_err(Error::from).into_result().unwrap_err().kind,
-        ErrorKind::Unsupported
-    );
+    assert_eq!(answer.map_err(Error::from).into_result().unwrap_err().kind, ErrorKind::Unsupported);
     let future = payload(Verb::Submit).replace(r#"{"command":["x"]}"#, r#"{"wasm":"x"}"#);
-    assert_eq!(
-        call(&executor, Verb::Submit, &future).unwrap_err().kind,
-        ErrorKind::InvalidJob
-    );
-    assert_eq!(
-        call(&executor, Verb::Wait, "{").unwrap_err().kind,
-        ErrorKind::Internal
-    );
+    assert_eq!(call(&executor, Verb::Submit, &future).unwrap_err().kind, ErrorKind::InvalidJob);
+    assert_eq!(call(&executor, Verb::Wait, "{").unwrap_err().kind, ErrorKind::Internal);
 }
 
 #[test]
@@ -425,9 +379,6 @@ fn what_an_author_logs_reaches_the_host_up_to_its_level() {
     let notes = notes.0.lock().unwrap();
     assert_eq!(
         *notes,
-        [
-            r#"3 adapter: through tracing {"job":"j1","n":3,"ok":true}"#,
-            "2 adapter: through log ",
-        ]
+        [r#"3 adapter: through tracing {"job":"j1","n":3,"ok":true}"#, "2 adapter: through log ",]
     );
 }

@@ -17,14 +17,8 @@ fn the_layout_is_that_of_the_release() {
     if now != released {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("layout.txt");
         fs::write(&file, &now).expect("the target directory is writable");
-        let changed = now
-            .lines()
-            .zip(released.lines())
-            .find(|(now, released)| now != released);
-        panic!(
-            "the ABI has changed, first at {changed:?}; all of it is in {}",
-            file.display()
-        );
+        let changed = now.lines().zip(released.lines()).find(|(now, released)| now != released);
+        panic!("the ABI has changed, first at {changed:?}; all of it is in {}", file.display());
     }
 }
 
@@ -55,10 +49,7 @@ fn dump(root: &'static TypeLayout) -> String {
             queue.push_back(field.layout());
             for function in field.function_range().iter() {
                 let _ = writeln!(lines, "    {}", function.to_string().trim_end());
-                let types = function
-                    .param_type_layouts
-                    .iter()
-                    .chain(function.return_type_layout());
+                let types = function.param_type_layouts.iter().chain(function.return_type_layout());
                 queue.extend(types.map(|layout| layout()));
             }
         }
