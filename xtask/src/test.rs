@@ -12,8 +12,12 @@ const STEPS: &[Step] = &[
     ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
     ("deny", deny),
     ("build", || run(cargo().args(["build", "--workspace"]))),
-    ("lint", || run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
-    ("docs", || run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))),
+    ("lint", || {
+        run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    }),
+    ("docs", || {
+        run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
     ("readme", readme),
     ("python", python),
     ("rust", || run(cargo().args(["test", "--workspace"]))),
@@ -40,7 +44,11 @@ pub(crate) fn test(names: &[&str]) -> Done {
 fn needs() -> Done {
     let probes: &[(&str, &[&str], &str)] = &[
         ("cc", &["--version"], "a C compiler: apt-get install build-essential"),
-        ("python3", &["-c", "import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 9))"], "Python 3.9 or newer with venv: apt-get install python3-venv"),
+        (
+            "python3",
+            &["-c", "import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 9))"],
+            "Python 3.9 or newer with venv: apt-get install python3-venv",
+        ),
         ("sqlite3", &["--version"], "the SQLite shell: apt-get install sqlite3"),
         ("git", &["--version"], "git: apt-get install git"),
         ("cargo", &["fmt", "--version"], "rustfmt: rustup component add rustfmt"),
@@ -50,12 +58,17 @@ fn needs() -> Done {
     let missing: Vec<_> = probes
         .iter()
         .filter(|(program, arguments, _)| {
-            let status = Command::new(program).args(*arguments).stdout(std::process::Stdio::null()).status();
+            let status =
+                Command::new(program).args(*arguments).stdout(std::process::Stdio::null()).status();
             !status.is_ok_and(|status| status.success())
         })
         .map(|(_, _, what)| *what)
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("the tests need\n  {}", missing.join("\n  "))) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the tests need\n  {}", missing.join("\n  ")))
+    }
 }
 
 /// Without the advisories, whose database not every machine can reach: see `deny.toml`.
@@ -70,10 +83,20 @@ fn python() -> Done {
         command
     };
     let sdk = root().join("sdk/python");
-    run(python().args(["-m", "unittest", "discover", "--start-directory", "tests"]).current_dir(&sdk))?;
+    run(python()
+        .args(["-m", "unittest", "discover", "--start-directory", "tests"])
+        .current_dir(&sdk))?;
     let scoring = root().join("examples/scoring");
     run(python()
-        .args(["-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "."])
+        .args([
+            "-m",
+            "unittest",
+            "discover",
+            "--start-directory",
+            "tests",
+            "--top-level-directory",
+            ".",
+        ])
         .current_dir(scoring)
         .env("PYTHONPATH", &sdk))
 }
