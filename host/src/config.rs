@@ -70,6 +70,8 @@ pub const DEFAULT_PATH: &str = "longshore.toml";
 /// Everything that an operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What relative paths start at: the directory of the file.
+    pub dir: PathBuf,
     /// Where the host keeps what must survive it. Defaults to `state` beside the file.
     pub state_dir: PathBuf,
     /// Where the host listens and whom it answers.
@@ -253,6 +255,7 @@ impl Config {
             .or_described(table.base().join("state"), "`\"state\"`");
         let executors = table.names("executors");
         Self {
+            dir: table.base().to_owned(),
             server: table.section(
                 "server",
                 "Where the host listens and whom it answers.",

@@ -137,7 +137,9 @@ impl Host {
         let config = Arc::new(with_declared(config).await?);
         let registry = {
             let config = Arc::clone(&config);
-            let discover = move || Registry::discover(&config.plugins.dir, &config.state_dir);
+            let discover = move || {
+                Registry::discover(&config.plugins.dir, &config.state_dir).relative_to(&config.dir)
+            };
             Arc::new(tokio::task::spawn_blocking(discover).await.expect("discovery does not panic"))
         };
         let watching = Watching::default();

@@ -161,7 +161,7 @@ pub extern "C" fn open<P: Plugin>(
 fn open_or_say<P: Plugin>(api: HostApiBox, request: &str) -> Result<ExecutorBox, Error> {
     let request: Open = serde_json::from_str(request)
         .map_err(|e| Error::internal(format!("this plugin cannot read the host's `open`: {e}")))?;
-    let host = Host::new(request.executor, api);
+    let host = Host::new(&request, api);
     let dispatch = logging::dispatch_to(&host, &request.log_level);
     guard::install_hook();
     let surroundings = Surroundings { runtime: runtime::get(P::ABOUT.name)?, dispatch };

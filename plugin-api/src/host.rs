@@ -1,6 +1,10 @@
 //! The host, as a plugin sees it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use abi_stable::{
     sabi_trait::TD_Opaque,
@@ -21,24 +25,52 @@ pub struct Host(Arc<Inner>);
 
 struct Inner {
     executor: String,
+    state_dir: Option<PathBuf>,
+    config_dir: Option<PathBuf>,
     api: HostApiBox,
 }
 
 impl Host {
-    pub(crate) fn new(executor: String, api: HostApiBox) -> Self {
-        Self(Arc::new(Inner { executor, api }))
+    pub(crate) fn new<C>(open: &wire::Open<C>, api: HostApiBox) -> Self {
+        Self(Arc::new(Inner {
+            executor: open.executor.clone(),
+            state_dir: open.state_dir.clone(),
+            config_dir: open.config_dir.clone(),
+            api,
+        }))
     }
 
     /// A host that listens to nothing, for unit tests of an executor.
     #[must_use]
     pub fn nowhere() -> Self {
-        Self::new("nowhere".to_owned(), HostApi_TO::from_value(Nowhere, TD_Opaque))
+        let open = wire::Open {
+            executor: "nowhere".to_owned(),
+            config: (),
+            log_level: "off".to_owned(),
+            state_dir: None,
+            config_dir: None,
+        };
+        Self::new(&open, HostApi_TO::from_value(Nowhere, TD_Opaque))
     }
 
     /// The configured name of this executor.
     #[must_use]
     pub fn executor(&self) -> &str {
         &self.0.executor
+    }
+
+    /// A directory that is this executor's alone, kept over restarts. It may have to be made. Absent
+    /// where the host has none to give.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.0.state_dir.as_deref()
+    }
+
+    /// What relative paths in the settings are relative to: where the configuration file is. Absent
+    /// where there is no file.
+    #[must_use]
+    pub fn config_dir(&self) -> Option<&Path> {
+        self.0.config_dir.as_deref()
     }
 
     /// Says how far the work of an attempt has got. Best effort: the host keeps the latest only, and

@@ -4,6 +4,8 @@
 // Generic over how an attempt is held, so that a host writes a reference and a plugin reads a value.
 // No `flatten`, no internal tags: they buffer, and a `RawValue` cannot be read from a buffer.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
@@ -112,6 +114,12 @@ pub struct Open<C = Box<RawValue>> {
     pub config: C,
     /// The most verbose level that the host keeps: `off`, `error`, `warn`, `info`, `debug`, `trace`.
     pub log_level: String,
+    /// A directory that is this executor's alone, kept over restarts; it may have to be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
+    /// What relative paths in `config` are relative to: where the configuration file is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_dir: Option<PathBuf>,
 }
 
 /// What `describe` answers.

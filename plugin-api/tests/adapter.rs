@@ -216,7 +216,13 @@ impl HostApi for Notes {
 
 fn opened(config: serde_json::Value) -> (Result<ExecutorBox, Error>, Notes) {
     let notes = Notes::default();
-    let request = Open { executor: "actor".to_owned(), config, log_level: "info".to_owned() };
+    let request = Open {
+        executor: "actor".to_owned(),
+        config,
+        log_level: "info".to_owned(),
+        state_dir: None,
+        config_dir: None,
+    };
     let request = serde_json::to_string(&request).unwrap();
     let api = HostApi_TO::from_value(notes.clone(), TD_Opaque);
     (open::<Exported>(api, request.into()).into_result().map_err(Error::from), notes)

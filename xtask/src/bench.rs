@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks are programs of the `tests` crate, built for release.
+//! `cargo xtask bench`: the benchmarks are a program of their own, built for release.
 
 use crate::{
     build::build,
@@ -7,5 +7,5 @@ use crate::{
 
 pub(crate) fn bench(names: &[&str]) -> Done {
     build(&["longshore-local", "longshore-noop"], true)?;
-    run(cargo().args(["run", "--release", "--quiet", "--package", "longshore-tests", "--bin", "bench", "--"]).args(names))
+    run(cargo().args(["run", "--release", "--quiet", "--package", "longshore-bench", "--"]).args(names))
 }

@@ -39,6 +39,13 @@ pub(super) fn equal_tokens(config: &Config) -> Vec<Mistake> {
     let mut names = BTreeMap::new();
     for token in &config.tokens {
         let index = token.index;
+        if token.name == crate::tokens::ADMIN {
+            // Its bearer would see and cancel what the admin token has submitted.
+            mistakes.push(config.record.conflict(
+                &format!("tokens[{index}].name"),
+                "token name `admin` belongs to the host's own token in `state_dir`".to_owned(),
+            ));
+        }
         if let Some(other) = names.insert(token.name.as_str(), index) {
             mistakes.push(config.record.conflict(
                 &format!("tokens[{index}].name"),

@@ -27,7 +27,7 @@ use super::{
     schema,
     verbs::Verbs,
 };
-use crate::clock;
+use crate::{clock, config::suggest::closest};
 
 mod entry;
 
@@ -37,6 +37,8 @@ pub use entry::{Entry, ExecutorEntry, State};
 #[derive(Debug)]
 pub struct Registry {
     dir: PathBuf,
+    state_dir: PathBuf,
+    config_dir: Option<PathBuf>,
     plugins: BTreeMap<String, Plugin>,
     /// What is in the directory and not usable, in the order of the file names.
     refused: Vec<(PluginProblem, i64)>,
@@ -61,6 +63,8 @@ impl Registry {
     pub fn discover(dir: &Path, state_dir: &Path) -> Self {
         let mut this = Self {
             dir: dir.to_owned(),
+            state_dir: state_dir.to_owned(),
+            config_dir: None,
             plugins: BTreeMap::new(),
             refused: Vec::new(),
             executors: Mutex::default(),
@@ -82,6 +86,13 @@ impl Registry {
         let in_use: Vec<_> = this.plugins.values().map(|plugin| &*plugin.digest).collect();
         copies.prune(&in_use);
         this
+    }
+
+    /// Tells executors what relative paths in their settings are relative to.
+    #[must_use]
+    pub fn relative_to(mut self, config_dir: &Path) -> Self {
+        self.config_dir = Some(config_dir.to_owned());
+        self
     }
 
     fn refuse(&mut self, problem: PluginProblem) {
@@ -174,6 +185,8 @@ impl Registry {
             executor: executor.to_owned(),
             config,
             log_level: tracing::level_filters::LevelFilter::current().to_string(),
+            state_dir: Some(self.state_dir.join("executors").join(executor)),
+            config_dir: self.config_dir.clone(),
         };
         let request =
             serde_json::to_string(&open).map_err(|e| problem(Code::Config, e.to_string()))?;
@@ -212,7 +225,7 @@ impl Registry {
             return problem.clone();
         }
         let known: Vec<_> = self.plugins.keys().map(String::as_str).collect();
-        let hint = if let Some(meant) = schema::closest(name, known.iter().copied()) {
+        let hint = if let Some(meant) = closest(name, known.iter().copied()) {
             format!("did you mean `{meant}`?")
         } else if let Some(problem) = refused.clone().find(|p| p.code == Code::Directory) {
             problem.message.clone()

@@ -96,7 +96,7 @@ impl<'s> Check<'s> {
             let pointer = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
             let inner: Vec<_> = schemas.iter().flat_map(|s| self.inside(s, key)).collect();
             if inner.is_empty() && !open && !known.contains(&key.as_str()) {
-                let message = closest(key, known.iter().copied()).map_or_else(
+                let message = crate::config::suggest::closest(key, known.iter().copied()).map_or_else(
                     || format!("unknown key `{key}`; known are {}", listed(&known)),
                     |meant| format!("unknown key `{key}`; did you mean `{meant}`?"),
                 );
@@ -113,13 +113,6 @@ impl<'s> Check<'s> {
             .or_else(|| schema.get("additionalProperties"))
             .map_or_else(Vec::new, |s| self.branches(s, 0))
     }
-}
-
-/// The known word that a misspelled one is nearest to, if a third of its letters differ at most.
-pub(super) fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let near = |known: &'w str| (strsim::damerau_levenshtein(word, known), known);
-    let (distance, meant) = known.map(near).min_by_key(|(distance, _)| *distance)?;
-    (distance <= (meant.len() / 3).max(1)).then_some(meant)
 }
 
 pub(super) fn listed(known: &[&str]) -> String {

@@ -45,6 +45,8 @@ struct Wish {
     panic: Option<String>,
     /// Report progress from 0 to this.
     progress: Option<u64>,
+    /// Answer with the time at which `submit` was called, in microseconds UTC.
+    clock: bool,
 }
 
 #[derive(Deserialize)]
@@ -74,10 +76,7 @@ impl Noop {
     }
 
     fn panic_if(&self, method: &str) {
-        assert!(
-            self.config.panic.as_deref() != Some(method),
-            "asked to panic in {method}"
-        );
+        assert!(self.config.panic.as_deref() != Some(method), "asked to panic in {method}");
     }
 }
 
@@ -87,11 +86,7 @@ impl Executor for Noop {
     const NEVER_BLOCKS: bool = true;
 
     fn new(config: Config, host: Host) -> Result<Self, Error> {
-        let noop = Self {
-            config,
-            host,
-            unusual: Mutex::default(),
-        };
+        let noop = Self { config, host, unusual: Mutex::default() };
         noop.panic_if("new");
         Ok(noop)
     }
@@ -103,10 +98,7 @@ impl Executor for Noop {
 
     async fn check_requirements(&self) -> Result<(), Error> {
         self.panic_if("check_requirements");
-        self.config
-            .requirement
-            .clone()
-            .map_or(Ok(()), |missing| Err(Error::unavailable(missing)))
+        self.config.requirement.clone().map_or(Ok(()), |missing| Err(Error::unavailable(missing)))
     }
 
     async fn start(&self) -> Result<(), Error> {
@@ -146,20 +138,15 @@ impl Executor for Noop {
         if let Some(kind) = wish.refuse {
             return Err(Error::new(ErrorKind::from(kind), "refused, as asked"));
         }
-        assert!(
-            wish.panic.as_deref() != Some("submit"),
-            "asked to panic in submit"
-        );
-        let result = if self.config.echo {
+        assert!(wish.panic.as_deref() != Some("submit"), "asked to panic in submit");
+        let result = if wish.clock {
+            now_us()?
+        } else if self.config.echo {
             job.params
         } else {
             RawValue::NULL.to_owned()
         };
-        let run = Run {
-            wish: wish.into(),
-            result,
-            cancel: watch::Sender::new(false),
-        };
+        let run = Run { wish: wish.into(), result, cancel: watch::Sender::new(false) };
         self.runs().insert(job.attempt_tag, run);
         Ok(None)
     }
@@ -167,21 +154,10 @@ impl Executor for Noop {
     async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
         self.panic_if("wait");
         let run = self.runs().get(&attempt.attempt_tag).cloned();
-        let Some(Run {
-            wish,
-            result,
-            cancel,
-        }) = run
-        else {
-            return Ok(Ending::Succeeded {
-                result: RawValue::NULL.to_owned(),
-            }
-            .into());
+        let Some(Run { wish, result, cancel }) = run else {
+            return Ok(Ending::Succeeded { result: RawValue::NULL.to_owned() }.into());
         };
-        assert!(
-            wish.panic.as_deref() != Some("wait"),
-            "asked to panic in wait"
-        );
+        assert!(wish.panic.as_deref() != Some("wait"), "asked to panic in wait");
         let total = wish.progress.unwrap_or_default();
         for completed in 0..=total {
             let counts = Counts {
@@ -190,10 +166,7 @@ impl Executor for Noop {
                 ..Counts::default()
             };
             if total > 0 {
-                let told = Progress {
-                    progress: Some(Some(counts)),
-                    ..Progress::default()
-                };
+                let told = Progress { progress: Some(Some(counts)), ..Progress::default() };
                 self.host.progress(&attempt.attempt_tag, &told);
             }
         }
@@ -212,23 +185,14 @@ impl Executor for Noop {
             }
             () = end => {}
         }
-        assert!(
-            wish.panic.as_deref() != Some("end"),
-            "asked to panic in end"
-        );
+        assert!(wish.panic.as_deref() != Some("end"), "asked to panic in end");
         let transient = match wish.fail {
             None => return Ok(Ending::Succeeded { result }.into()),
             Some(Failure::Transient) => true,
             Some(Failure::Permanent) => false,
         };
-        let ending = Ending::Failed {
-            message: "failed, as asked".to_owned(),
-            transient,
-        };
-        Ok(Ended {
-            ending,
-            log_tail: "the last words\n".to_owned(),
-        })
+        let ending = Ending::Failed { message: "failed, as asked".to_owned(), transient };
+        Ok(Ended { ending, log_tail: "the last words\n".to_owned() })
     }
 
     async fn cancel(&self, attempt: &Attempt, _: Duration) -> Result<Work, Error> {
@@ -245,10 +209,7 @@ impl Executor for Noop {
         let verdict = |attempt: Attempt| {
             let here = runs.contains_key(&attempt.attempt_tag);
             let found = if here { Found::Here } else { Found::Gone };
-            Verdict {
-                attempt_tag: attempt.attempt_tag,
-                found,
-            }
+            Verdict { attempt_tag: attempt.attempt_tag, found }
         };
         Ok(attempts.into_iter().map(verdict).collect())
     }
@@ -261,12 +222,7 @@ impl Executor for Noop {
 
     async fn logs(&self, _: &Attempt, offset: u64) -> Result<LogChunk, Error> {
         self.panic_if("logs");
-        Ok(LogChunk {
-            offset,
-            next_offset: offset,
-            end: true,
-            ..LogChunk::default()
-        })
+        Ok(LogChunk { offset, next_offset: offset, end: true, ..LogChunk::default() })
     }
 
     async fn health(&self) -> Result<(), Error> {
@@ -295,13 +251,23 @@ impl Drop for PanicsWhenDropped {
     }
 }
 
-const WORDS: [&str; 6] = [
+#[expect(clippy::disallowed_methods, reason = "a bench compares it with its own reading")]
+fn now_us() -> Result<Box<RawValue>, Error> {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_err(|error| Error::internal(error.to_string()))?;
+    RawValue::from_string(since.as_micros().to_string())
+        .map_err(|error| Error::internal(error.to_string()))
+}
+
+const WORDS: [&str; 7] = [
     "\"sleep_ms\"",
     "\"fail\"",
     "\"hang\"",
     "\"refuse\"",
     "\"panic\"",
     "\"progress\"",
+    "\"clock\"",
 ];
 
 export_executor!(Noop);

@@ -1,0 +1,70 @@
+//! A host in this process, with real plugins, in a directory of its own.
+
+use std::{path::PathBuf, sync::Arc};
+
+use longshore::{config::Config, host::Host, submission::Submission, tokens::Caller};
+use serde_json::value::RawValue;
+use tempfile::TempDir;
+
+use crate::Outcome;
+
+pub(crate) struct World {
+    pub(crate) host: Arc<Host>,
+    _directory: TempDir,
+}
+
+impl World {
+    /// A host that is open and not yet started.
+    pub(crate) async fn new(plugin: &str, jobs: &str) -> Outcome<Self> {
+        // On the disk of the repository, not on a memory file system: commits must reach a disk.
+        let directory = tempfile::tempdir_in(built())?;
+        let plugins = directory.path().join("plugins");
+        std::fs::create_dir(&plugins)?;
+        let library = format!("liblongshore_{plugin}.so");
+        std::fs::copy(built().join(&library), plugins.join(&library))?;
+        let text = format!("[executors.{plugin}]\n{jobs}");
+        let config = Config::from_toml(&text, &directory.path().join("longshore.toml"))?;
+        let host = Host::open(config).await?;
+        Ok(Self { host, _directory: directory })
+    }
+
+    pub(crate) async fn submit(&self, job_name: &str, params: &str, count: usize) -> Outcome<Vec<longshore::job::JobId>> {
+        let admin = Caller { name: "bench".to_owned(), role: longshore::config::Role::Admin };
+        let submission = Submission {
+            job_name: job_name.to_owned(),
+            params: RawValue::from_string(params.to_owned())?,
+            timeout: None,
+            priority: None,
+            run_at: None,
+            workspace: None,
+            idempotency_key: None,
+        };
+        let submitted = self.host.submit(&admin, vec![submission; count]).await?;
+        Ok(submitted.into_iter().map(|submitted| submitted.id()).collect())
+    }
+
+    /// Waits until nothing waits or runs.
+    pub(crate) async fn done(&self) -> Outcome {
+        loop {
+            if self.host.store.job_counts().await?.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        self.host.shutdown(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+/// Where cargo has put this program and the plugins.
+pub(crate) fn built() -> PathBuf {
+    let this = std::env::current_exe().expect("a running program has a path");
+    this.parent().expect("in a directory").to_owned()
+}
+
+/// 1 KiB of parameters.
+pub(crate) fn params() -> String {
+    format!(r#"{{"text":"{}"}}"#, "x".repeat(1013))
+}
