@@ -1,12 +1,17 @@
-//! What the executor asks of a running keeper, on its control socket: one packet a request.
+//! What executor and keeper say to each other beside orders, on the keeper's control socket: one
+//! packet each.
 //!
-//! The keeper never answers. Its end of the socket closes when all is over, and the executor's end
-//! closes when the host is gone.
+//! Everything names the attempt it is about by the number in its order, because the socket outlives
+//! attempts: a stop that crosses the end of its attempt must not hit the next one.
 
 use std::time::Duration;
 
-/// The length of every request, in bytes.
-pub const REQUEST_BYTES: usize = 16;
+/// The length of the longest packet here, in bytes.
+pub const PACKET_BYTES: usize = 24;
+
+/// The first byte of an order.
+pub(crate) const ORDER: u8 = 3;
+const DONE: u8 = 4;
 
 /// Who wants the work to stop. A later request of a higher rank replaces the reason, never the
 /// other way round: what was canceled stays canceled, whatever else happens to it.
@@ -22,6 +27,8 @@ pub enum Reason {
 /// Ends the work: `SIGTERM` to its process group, and `SIGKILL` to all of it after `grace`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stop {
+    /// Which attempt.
+    pub attempt: u64,
     /// Why.
     pub reason: Reason,
     /// How long the work has; a later request can only shorten it. Whole milliseconds travel.
@@ -31,26 +38,58 @@ pub struct Stop {
 impl Stop {
     /// The packet.
     #[must_use]
-    pub fn encode(self) -> [u8; REQUEST_BYTES] {
-        let mut packet = [0; REQUEST_BYTES];
-        packet[0] = self.reason as u8;
+    pub fn encode(self) -> [u8; PACKET_BYTES] {
         let grace = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
-        packet[8..].copy_from_slice(&grace.to_le_bytes());
-        packet
+        packet(self.reason as u8, self.attempt, grace)
     }
 
-    /// Reads a packet; `None` is one that this version does not know, which is ignored.
+    /// Reads a packet; `None` if it is something else.
     #[must_use]
     pub fn decode(packet: &[u8]) -> Option<Self> {
-        let packet: &[u8; REQUEST_BYTES] = packet.try_into().ok()?;
-        let reason = match packet[0] {
+        let (kind, attempt, grace) = parts(packet)?;
+        let reason = match kind {
             1 => Reason::Stop,
             2 => Reason::Cancel,
             _ => return None,
         };
-        let grace = u64::from_le_bytes(packet[8..].try_into().ok()?);
-        Some(Self { reason, grace: Duration::from_millis(grace) })
+        Some(Self { attempt, reason, grace: Duration::from_millis(grace) })
     }
+}
+
+/// The keeper's only word: the record is written, the lock is free, and it can take another order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Done {
+    /// Which attempt.
+    pub attempt: u64,
+}
+
+impl Done {
+    /// The packet.
+    #[must_use]
+    pub fn encode(self) -> [u8; PACKET_BYTES] {
+        packet(DONE, self.attempt, 0)
+    }
+
+    /// Reads a packet; `None` if it is something else.
+    #[must_use]
+    pub fn decode(packet: &[u8]) -> Option<Self> {
+        let (kind, attempt, _) = parts(packet)?;
+        (kind == DONE).then_some(Self { attempt })
+    }
+}
+
+fn packet(kind: u8, attempt: u64, value: u64) -> [u8; PACKET_BYTES] {
+    let mut packet = [0; PACKET_BYTES];
+    packet[0] = kind;
+    packet[8..16].copy_from_slice(&attempt.to_le_bytes());
+    packet[16..].copy_from_slice(&value.to_le_bytes());
+    packet
+}
+
+fn parts(packet: &[u8]) -> Option<(u8, u64, u64)> {
+    let packet: &[u8; PACKET_BYTES] = packet.try_into().ok()?;
+    let number = |at: usize| Some(u64::from_le_bytes(packet[at..at + 8].try_into().ok()?));
+    Some((packet[0], number(8)?, number(16)?))
 }
 
 #[cfg(test)]
@@ -58,18 +97,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_survives_the_socket() {
+    fn what_is_said_survives_the_socket() {
         for reason in [Reason::Stop, Reason::Cancel] {
-            let stop = Stop { reason, grace: Duration::from_millis(30_500) };
+            let stop = Stop { attempt: 7, reason, grace: Duration::from_millis(30_500) };
             assert_eq!(Stop::decode(&stop.encode()), Some(stop));
+            assert_eq!(Done::decode(&stop.encode()), None);
         }
+        let done = Done { attempt: u64::MAX };
+        assert_eq!(Done::decode(&done.encode()), Some(done));
+        assert_eq!(Stop::decode(&done.encode()), None);
     }
 
     #[test]
     fn what_is_not_understood_is_nothing() {
-        assert_eq!(Stop::decode(&[]), None);
-        assert_eq!(Stop::decode(&[9; REQUEST_BYTES]), None);
-        assert_eq!(Stop::decode(&[1; REQUEST_BYTES + 1]), None);
+        for packet in [&[][..], &[9; PACKET_BYTES], &[1; PACKET_BYTES + 1]] {
+            assert_eq!((Stop::decode(packet), Done::decode(packet)), (None, None));
+        }
     }
 
     #[test]

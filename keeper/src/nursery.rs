@@ -1,26 +1,20 @@
 //! The process that forks keepers, and sweeps up after one that was killed.
-#![expect(unsafe_code, reason = "`fork` and `close_range` have no safe wrapper")]
+#![expect(unsafe_code, reason = "`fork` has no safe wrapper")]
 
-use std::{
-    io::IoSliceMut,
-    mem::MaybeUninit,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
-};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use longshore_keeper::{
-    order::{DESCRIPTORS, MAX_ORDER_BYTES, Order},
-    record::{Cause, Record, Status},
-};
+use longshore_keeper::record::{Cause, Evidence, FILE_BYTES, Record, Status};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::{Errno, Result, fcntl_dupfd_cloexec, retry_on_intr},
-    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg},
+    fs::{Mode, OFlags},
+    io::{Errno, Result, fcntl_dupfd_cloexec, pread},
     process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, wait},
 };
 
 use crate::{
-    descendants,
-    keep::{Desk, keep, wall_clock},
+    clock,
+    deposit::Deposit,
+    descendants, descriptors, keeper,
     signals::{self, check},
 };
 
@@ -31,108 +25,88 @@ const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 pub(crate) fn run() -> Result<()> {
     // SAFETY: nothing in this process owns standard input but this function.
     let inherited = unsafe { BorrowedFd::borrow_raw(0) };
-    let orders = fcntl_dupfd_cloexec(inherited, 3)?;
-    settle(&orders)?;
-    let mut nursery =
-        Nursery { orders: Some(orders), children: signals::of_children()?, kept: vec![] };
-    let mut packet = vec![0_u8; MAX_ORDER_BYTES];
-    while nursery.orders.is_some() || !nursery.kept.is_empty() {
-        let [ordered, ended] = nursery.wait_for_events();
+    let requests = fcntl_dupfd_cloexec(inherited, 3)?;
+    settle(&requests)?;
+    let children = signals::of_children()?;
+    let mut nursery = Nursery { requests: Some(requests), children, kept: Vec::new() };
+    while nursery.requests.is_some() || !nursery.kept.is_empty() {
+        let [asked, ended] = nursery.wait_for_events();
         if ended {
             nursery.reap();
         }
-        if ordered {
-            nursery.take_order(&mut packet);
+        if asked {
+            nursery.take_request();
         }
     }
     Ok(())
 }
 
-/// Leaves everything behind that came from whoever started us, but the environment of no job is ours:
-/// each order brings its own.
-fn settle(orders: &OwnedFd) -> Result<()> {
+/// Leaves everything behind that came from whoever started us.
+fn settle(requests: &OwnedFd) -> Result<()> {
     // Fails only where we lead a session already.
     let _ = rustix::process::setsid();
     signals::take_over()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    // Two descriptors per running attempt; a job gets the usual limit back.
+    // A few descriptors per keeper; a job gets the usual limit back.
     let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard })?;
-    let null = rustix::fs::open(c"/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
+    let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
     drop(null);
-    close_all_but(&mut [orders.as_raw_fd()])?;
+    descriptors::close_all_but(&mut [descriptors::number(requests)])?;
     // So that no directory of the host's is kept busy.
     rustix::process::chdir(c"/")
 }
 
 struct Nursery {
-    orders: Option<OwnedFd>,
+    /// Gone when the host is.
+    requests: Option<OwnedFd>,
     children: OwnedFd,
     kept: Vec<Kept>,
 }
 
-/// A running keeper. The desk's copies here keep the lock held, and the control socket open, until the
-/// sweep after a killed keeper is done.
+/// A living keeper.
 struct Kept {
     pid: Pid,
-    desk: Desk,
+    /// Our copy, so that the host sees the end of file only after the sweep.
+    control: OwnedFd,
+    deposit: Deposit,
 }
 
 impl Nursery {
     fn wait_for_events(&self) -> [bool; 2] {
         let on = |fd| PollFd::new(fd, PollFlags::IN);
-        let mut events = [on(&self.children), on(self.orders.as_ref().unwrap_or(&self.children))];
+        let mut events = [on(&self.children), on(self.requests.as_ref().unwrap_or(&self.children))];
         if poll(&mut events, None).is_err() {
             return [false; 2];
         }
-        let [ended, ordered] = events.map(|event| !event.revents().is_empty());
-        [ordered && self.orders.is_some(), ended]
+        let [ended, asked] = events.map(|event| !event.revents().is_empty());
+        [asked && self.requests.is_some(), ended]
     }
 
-    fn take_order(&mut self, packet: &mut [u8]) {
-        let Some(orders) = &self.orders else { return };
-        let (received, desk) = match receive(orders, packet) {
-            Ok(received) => received,
-            Err(Errno::AGAIN | Errno::INTR) => return,
-            Err(_) => (0, None),
-        };
-        if received == 0 {
-            self.orders = None;
-            return;
-        }
-        // Without its descriptors (there was no room for them) an order has nowhere to be answered:
-        // the executor sees its end of the control socket close, and no record.
-        let Some(desk) = desk else { return };
-        match Order::decode(&packet[..received]) {
-            Some(order) => self.fork(&order, desk),
-            None => not_started(&desk, Errno::INVAL),
+    fn take_request(&mut self) {
+        let Some(requests) = &self.requests else { return };
+        match descriptors::receive(requests, &mut [0; 1]) {
+            // A keeper for which there is no room here is one whose socket closes at once.
+            Ok((1.., [control])) => drop(control.map(|control| self.fork(control))),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok((0, _)) | Err(_) => self.requests = None,
         }
     }
 
-    fn fork(&mut self, order: &Order<'_>, desk: Desk) {
+    fn fork(&mut self, control: OwnedFd) -> Result<()> {
+        let deposit = Deposit::new()?;
         // SAFETY: this process has one thread, so the child may do whatever the parent may.
-        match check(unsafe { libc::fork() }) {
-            Err(errno) => not_started(&desk, errno),
-            Ok(0) => {
-                let ours = [&desk.control, &desk.directory, &desk.exit_file];
-                // Else a keeper would hold the locks and sockets of its brothers.
-                if let Err(errno) = close_all_but(&mut ours.map(|fd| fd.as_raw_fd())) {
-                    not_started(&desk, errno);
-                } else {
-                    let _ = rustix::thread::set_name(c"keeper");
-                    keep(order, &desk);
-                }
-                // SAFETY: ends the process without running what belongs to the parent.
-                unsafe { libc::_exit(0) }
-            }
-            Ok(pid) => {
-                let pid = Pid::from_raw(pid).expect("a child's pid is positive");
-                self.kept.push(Kept { pid, desk });
-            }
-        }
+        let child = check(unsafe { libc::fork() })?;
+        let Some(pid) = Pid::from_raw(child) else {
+            let answer = become_keeper(control, &deposit);
+            // SAFETY: ends the process without running what belongs to the parent.
+            unsafe { libc::_exit(i32::from(answer.is_err())) }
+        };
+        self.kept.push(Kept { pid, control, deposit });
+        Ok(())
     }
 
     fn reap(&mut self) {
@@ -144,22 +118,18 @@ impl Nursery {
 
     fn part_with(&mut self, pid: Pid, status: WaitStatus) {
         // Anybody else is an orphan that a sweep has killed.
-        let Some(at) = self.kept.iter().position(|kept| kept.pid == pid) else {
-            return;
-        };
-        let kept = self.kept.swap_remove(at);
-        if status.exit_status() == Some(0) {
-            return;
+        let Some(at) = self.kept.iter().position(|kept| kept.pid == pid) else { return };
+        let Kept { control, deposit, .. } = self.kept.swap_remove(at);
+        if status.exit_status() != Some(0)
+            // Without a look there is no proof, hence no record: the executor's own search by
+            // environment is what remains.
+            && self.sweep().is_ok()
+            && let Some(exit_file) = deposit.take()
+        {
+            record_in_its_stead(&exit_file);
         }
-        // Without a look there is no proof, hence no record: the executor's own search by environment
-        // is what remains.
-        if self.sweep().is_err() {
-            return;
-        }
-        let cause = Cause::KeeperKilled;
-        let ended = wall_clock();
-        let record = Record { cause, status: Status::None, started: 0, ended, output: 0, lost: 0 };
-        kept.desk.record(&record);
+        // Only now may the host see that it is over.
+        drop(control);
     }
 
     /// Kills what a killed keeper left: as the nearest subreaper we have inherited it. Two empty looks
@@ -181,46 +151,23 @@ impl Nursery {
     }
 }
 
-fn not_started(desk: &Desk, errno: Errno) {
-    desk.record(&Record {
-        cause: Cause::SetUpFailed,
-        status: Status::Errno(errno.raw_os_error()),
-        started: 0,
-        ended: wall_clock(),
-        output: 0,
-        lost: 0,
-    });
+fn become_keeper(control: OwnedFd, deposit: &Deposit) -> Result<()> {
+    let [near, far] = deposit.numbers();
+    // Else a keeper would hold the sockets of its brothers.
+    descriptors::close_all_but(&mut [descriptors::number(&control), near, far])?;
+    let _ = rustix::thread::set_name(c"keeper");
+    keeper::run(control, deposit)
 }
 
-fn receive(orders: &OwnedFd, packet: &mut [u8]) -> Result<(usize, Option<Desk>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let RecvMsg { bytes, .. } =
-        retry_on_intr(|| recvmsg(orders, &mut [IoSliceMut::new(packet)], &mut ancillary, flags))?;
-    let mut descriptors = ancillary.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-        _ => None,
-    });
-    let mut descriptors = descriptors.by_ref().flatten();
-    let desk = descriptors
-        .next()
-        .zip(descriptors.next())
-        .zip(descriptors.next())
-        .map(|((control, directory), exit_file)| Desk { control, directory, exit_file });
-    Ok((bytes, desk))
-}
-
-fn close_all_but(ours: &mut [RawFd]) -> Result<()> {
-    ours.sort_unstable();
-    let mut from = 3;
-    for keep in ours.iter().chain([&RawFd::MAX]) {
-        if from < *keep {
-            // SAFETY: closes descriptors that no value in this process owns: after a fork those are
-            // the parent's, and before the first order there are none.
-            check(unsafe { libc::close_range(from.unsigned_abs(), keep.unsigned_abs() - 1, 0) })?;
-        }
-        from = keep.saturating_add(1);
+fn record_in_its_stead(exit_file: &OwnedFd) {
+    let mut content = [0; FILE_BYTES];
+    let read = pread(exit_file, &mut content, 0).unwrap_or(0);
+    let evidence = std::str::from_utf8(&content[..read]).ok().and_then(Evidence::parse);
+    // It may have been killed between its record and its word.
+    if evidence.is_none_or(|evidence| evidence.record.is_some()) {
+        return;
     }
-    Ok(())
+    let (cause, status, ended) = (Cause::KeeperKilled, Status::None, clock::wall());
+    let record = Record { cause, status, started: 0, ended, output: 0, lost: 0 };
+    let _ = keeper::write(exit_file, &record);
 }

@@ -1,23 +1,25 @@
-//! The order for one attempt: what the executor sends the nursery, in one packet.
+//! The order for one attempt: what the executor sends a keeper, in one packet.
 //!
 //! ```text
-//!  deadline u64 │ grace u64 │ arguments u32 │ variables u32 │ strings, each ended by NUL
+//!  3 │ attempt u64 │ deadline u64 │ grace u64 │ arguments u32 │ variables u32 │ strings, each + NUL
 //! ```
 //!
-//! Numbers are little endian. Times are nanoseconds; the deadline is on `CLOCK_BOOTTIME`, which goes
-//! on counting while the machine sleeps. Three descriptors travel with the packet, in this order: the
-//! control socket, the attempt's directory, and its `exit` file, locked. A packet arrives whole or not
-//! at all, so an executor that gives up halfway cannot put the stream out of step.
+//! Numbers are little endian; the first takes eight bytes. Times are nanoseconds; the deadline is on
+//! `CLOCK_BOOTTIME`, which goes on counting while the machine sleeps. Two descriptors travel with the
+//! packet, in this order: the attempt's directory, and its `exit` file, locked. A packet arrives whole
+//! or not at all, so an executor that dies in between cannot put anything out of step.
 
 use std::ffi::{CStr, CString};
+
+use crate::control::ORDER;
 
 /// The longest order, in bytes: the arguments and the environment of a job together.
 pub const MAX_ORDER_BYTES: usize = 128 * 1024;
 
 /// How many descriptors travel with an order.
-pub const DESCRIPTORS: usize = 3;
+pub const DESCRIPTORS: usize = 2;
 
-const HEAD: usize = 24;
+const HEAD: usize = 40;
 
 /// The order is longer than [`MAX_ORDER_BYTES`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,12 +28,13 @@ pub struct TooLong {
     pub bytes: usize,
 }
 
-/// Writes an order. `arguments` starts with the program's path; `variables` are `NAME=value`.
+/// Writes the order for the attempt of that number. `arguments` starts with the program's path; `variables` are `NAME=value`.
 ///
 /// # Errors
 ///
 /// [`TooLong`].
 pub fn encode(
+    attempt: u64,
     deadline: u64,
     grace: u64,
     arguments: &[CString],
@@ -44,6 +47,8 @@ pub fn encode(
     }
     let count = |n: usize| u32::try_from(n).map_err(|_| TooLong { bytes });
     let mut packet = Vec::with_capacity(bytes);
+    packet.extend(u64::from(ORDER).to_le_bytes());
+    packet.extend(attempt.to_le_bytes());
     packet.extend(deadline.to_le_bytes());
     packet.extend(grace.to_le_bytes());
     packet.extend(count(arguments.len())?.to_le_bytes());
@@ -52,9 +57,11 @@ pub fn encode(
     Ok(packet)
 }
 
-/// An order as the nursery reads it, still in the packet's memory.
+/// An order as the keeper reads it, still in the packet's memory.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Order<'packet> {
+    /// The attempt's number, for what is said about it later. Not its tag: the executor counts.
+    pub attempt: u64,
     /// When the work must be over, on `CLOCK_BOOTTIME`, in nanoseconds.
     pub deadline: u64,
     /// What the deadline leaves the work between `SIGTERM` and `SIGKILL`, in nanoseconds.
@@ -81,10 +88,10 @@ impl<'packet> Order<'packet> {
                 })
                 .collect::<Option<Vec<_>>>()
         };
-        let arguments = strings(short(16)?)?;
-        let variables = strings(short(20)?)?;
-        let whole = rest.is_empty() && !arguments.is_empty();
-        whole.then_some(Self { deadline: long(0)?, grace: long(8)?, arguments, variables })
+        let (arguments, variables) = (strings(short(32)?)?, strings(short(36)?)?);
+        let [kind, attempt, deadline, grace] = [long(0)?, long(8)?, long(16)?, long(24)?];
+        let whole = kind == u64::from(ORDER) && rest.is_empty() && !arguments.is_empty();
+        whole.then_some(Self { attempt, deadline, grace, arguments, variables })
     }
 }
 
@@ -100,28 +107,31 @@ mod tests {
     fn an_order_survives_the_socket() {
         let arguments = strings(&["/bin/echo", "", "a b"]);
         let variables = strings(&["PATH=/bin", "EMPTY="]);
-        let packet = encode(7, 9, &arguments, &variables).unwrap();
+        let packet = encode(5, 7, 9, &arguments, &variables).unwrap();
         let order = Order::decode(&packet).unwrap();
-        assert_eq!((order.deadline, order.grace), (7, 9));
+        assert_eq!((order.attempt, order.deadline, order.grace), (5, 7, 9));
         assert!(order.arguments.iter().copied().eq(arguments.iter().map(CString::as_c_str)));
         assert!(order.variables.iter().copied().eq(variables.iter().map(CString::as_c_str)));
     }
 
     #[test]
     fn a_damaged_order_is_refused() {
-        let packet = encode(7, 9, &strings(&["/bin/true"]), &strings(&["A=1"])).unwrap();
+        let packet = encode(5, 7, 9, &strings(&["/bin/true"]), &strings(&["A=1"])).unwrap();
         for end in 0..packet.len() {
             assert_eq!(Order::decode(&packet[..end]), None, "cut at {end}");
         }
+        let mut other = packet.clone();
+        other[0] = 2;
+        assert_eq!(Order::decode(&other), None);
         let longer = [packet.as_slice(), b"x"].concat();
         assert_eq!(Order::decode(&longer), None);
-        let nothing_to_run = encode(7, 9, &[], &[]).unwrap();
+        let nothing_to_run = encode(5, 7, 9, &[], &[]).unwrap();
         assert_eq!(Order::decode(&nothing_to_run), None);
     }
 
     #[test]
     fn an_order_that_no_packet_holds_is_refused() {
         let long = strings(&["x".repeat(MAX_ORDER_BYTES).as_str()]);
-        assert_eq!(encode(0, 0, &long, &[]), Err(TooLong { bytes: 24 + MAX_ORDER_BYTES + 1 }));
+        assert_eq!(encode(0, 0, 0, &long, &[]), Err(TooLong { bytes: 40 + MAX_ORDER_BYTES + 1 }));
     }
 }

@@ -244,7 +244,7 @@ fn the_lock_is_held_while_anything_runs() {
     assert!(!attempt.lock_is_free());
     attempt.stop(Reason::Stop, NO_GRACE);
     assert_eq!(attempt.ended().cause, Cause::Stopped);
-    until("the lock", || attempt.lock_is_free().then_some(()));
+    assert!(attempt.lock_is_free());
 }
 
 #[test]
@@ -399,6 +399,56 @@ time.sleep(1000)"
 }
 
 #[test]
+fn a_keeper_takes_one_attempt_after_the_other() {
+    let stage = Stage::new();
+    let job = "echo $$ > $DIR/pid; until [ -e $DIR/go ]; do sleep 0.01; done; echo $TAG; exit";
+    let mut last = stage.shell("setsid sleep 1000 & echo $PPID > $DIR/keeper");
+    last.ended();
+    let keeper = pid(&last.file("keeper"));
+    for code in 0..20 {
+        let attempt = stage.attempt().after(last).run(&["/bin/sh", "-c", &format!("{job} {code}")]);
+        assert_eq!(attempt.keeper(pid(&attempt.file("pid"))), keeper);
+        assert!(!attempt.lock_is_free());
+        fs::write(attempt.directory.join("go"), "").unwrap();
+        let record = attempt.ended();
+        assert_eq!((record.cause, record.status), (Cause::Ended, Status::Code(code)));
+        assert_eq!(attempt.output(), format!("{}\n", attempt.tag));
+        assert_eq!(record.output, attempt.output().len() as u64);
+        last = attempt;
+    }
+}
+
+#[test]
+fn a_stop_that_comes_too_late_does_not_hit_the_next_attempt() {
+    let stage = Stage::new();
+    let mut first = stage.shell("exit 1");
+    first.ended();
+    first.stop(Reason::Cancel, NO_GRACE);
+    let second = stage.attempt().after(first).run(&["/bin/sh", "-c", "sleep 0.1; exit 2"]);
+    let record = second.ended();
+    assert_eq!((record.cause, record.status), (Cause::Ended, Status::Code(2)));
+}
+
+#[test]
+fn a_deadline_that_passed_does_not_hit_the_next_attempt() {
+    let stage = Stage::new();
+    let first = stage.attempt().time(Duration::from_millis(50)).run(&["/bin/sleep", "1000"]);
+    assert_eq!(first.ended().cause, Cause::Timeout);
+    let second = stage.attempt().after(first).run(&["/bin/sh", "-c", "sleep 0.1; exit 2"]);
+    assert_eq!(second.ended().status, Status::Code(2));
+}
+
+#[test]
+fn an_idle_keeper_ends_with_its_host() {
+    let stage = Stage::new();
+    let mut attempt = stage.shell("echo $PPID > $DIR/keeper");
+    attempt.ended();
+    let keeper = pid(&attempt.file("keeper"));
+    attempt.lose_host();
+    until("the keeper's end", || status(keeper, "State").is_none().then_some(()));
+}
+
+#[test]
 fn many_attempts_share_a_nursery_and_nothing_else() {
     let stage = Stage::new();
     let attempts: Vec<_> =
@@ -407,10 +457,11 @@ fn many_attempts_share_a_nursery_and_nothing_else() {
         assert_eq!(attempt.ended().status, Status::Code(i % 100));
         assert_eq!(attempt.output(), format!("{i}\n"));
     }
+    drop(attempts);
     let nursery = stage.nursery.id();
     until("no descriptor is left in the nursery", || {
         let open = fs::read_dir(format!("/proc/{nursery}/fd")).unwrap().count();
-        // Standard input, output and error, the orders, the signals.
+        // Standard input, output and error, the requests, the signals.
         (open == 5).then_some(())
     });
 }

@@ -8,11 +8,13 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use longshore_keeper::{
-    control::{Reason, Stop},
+    NEW_KEEPER,
+    control::{Done, PACKET_BYTES, Reason, Stop},
     order,
     record::{self, Evidence, Record},
 };
@@ -20,8 +22,8 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
     net::{
-        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
-        SocketType, send, sendmsg, socketpair,
+        AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+        SocketFlags, SocketType, recv, send, sendmsg, socketpair,
     },
     process::{Pid, Signal, kill_process},
     time::{ClockId, clock_gettime},
@@ -54,7 +56,7 @@ fn pair() -> (OwnedFd, OwnedFd) {
 
 pub(crate) struct Stage {
     pub(crate) nursery: Child,
-    orders: Option<OwnedFd>,
+    requests: Option<OwnedFd>,
     directory: TempDir,
 }
 
@@ -64,9 +66,9 @@ impl Stage {
     }
 
     pub(crate) fn under(mut nursery: Command) -> Self {
-        let (orders, theirs) = pair();
+        let (requests, theirs) = pair();
         let nursery = nursery.stdin(Stdio::from(theirs)).stdout(Stdio::null()).spawn().unwrap();
-        Self { nursery, orders: Some(orders), directory: TempDir::new().unwrap() }
+        Self { nursery, requests: Some(requests), directory: TempDir::new().unwrap() }
     }
 
     pub(crate) fn attempt(&self) -> Ticket<'_> {
@@ -75,6 +77,7 @@ impl Stage {
             time: Duration::from_secs(600),
             grace: Duration::from_secs(60),
             stop_first: None,
+            control: None,
         }
     }
 
@@ -82,16 +85,25 @@ impl Stage {
         self.attempt().run(&["/bin/sh", "-c", script])
     }
 
+    /// Asks for a keeper with what is already in its socket.
+    fn request(&self, control: &OwnedFd) {
+        send_with(self.requests.as_ref().unwrap(), &[NEW_KEEPER], &[control.as_fd()]);
+    }
+
     pub(crate) fn send_nonsense(&self) {
-        let orders = self.orders.as_ref().unwrap();
-        send(orders, b"nonsense", SendFlags::NOSIGNAL).unwrap();
-        let null = File::open("/dev/null").unwrap();
-        send_with(orders, b"more nonsense", &[null.as_fd(), null.as_fd(), null.as_fd()]);
+        let requests = self.requests.as_ref().unwrap();
+        send(requests, b"nonsense", SendFlags::NOSIGNAL).unwrap();
+        for packet in [&b"more nonsense"[..], b"K"] {
+            let (ours, theirs) = pair();
+            let null = File::open("/dev/null").unwrap();
+            send_with(&ours, b"an order, perhaps", &[null.as_fd(), null.as_fd()]);
+            send_with(requests, packet, &[theirs.as_fd()]);
+        }
     }
 
     /// What a dead host leaves: the socket closed.
     pub(crate) fn hang_up(&mut self) {
-        self.orders = None;
+        self.requests = None;
     }
 
     pub(crate) fn kill_nursery(&mut self) {
@@ -102,7 +114,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        self.orders = None;
+        self.requests = None;
         // Returns when the last keeper is done; a test that leaves one running hangs here, loudly.
         self.nursery.wait().unwrap();
     }
@@ -113,6 +125,7 @@ pub(crate) struct Ticket<'a> {
     time: Duration,
     grace: Duration,
     stop_first: Option<Reason>,
+    control: Option<OwnedFd>,
 }
 
 impl Ticket<'_> {
@@ -131,43 +144,62 @@ impl Ticket<'_> {
         self
     }
 
+    /// The keeper of an attempt that has ended keeps this one too.
+    pub(crate) fn after(mut self, ended: Attempt) -> Self {
+        self.control = ended.control;
+        self
+    }
+
     pub(crate) fn run(self, arguments: &[&str]) -> Attempt {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let directory = tempfile::tempdir_in(self.stage.directory.path()).unwrap().keep();
         let tag = format!("{}", directory.file_name().unwrap().display());
         fs::create_dir(directory.join("work")).unwrap();
         fs::write(directory.join("exit"), record::blank(BOOT)).unwrap();
-        let exit_file = File::options().write(true).open(directory.join("exit")).unwrap();
+        let exit_file =
+            File::options().read(true).write(true).open(directory.join("exit")).unwrap();
         flock(&exit_file, FlockOperation::NonBlockingLockExclusive).unwrap();
-        let (control, theirs) = pair();
-        let mut attempt = Attempt { directory, tag, control: Some(control) };
-        if let Some(reason) = self.stop_first {
-            attempt.stop(reason, Duration::ZERO);
-        }
 
         let strings = |list: Vec<String>| -> Vec<CString> {
             list.into_iter().map(|s| CString::new(s).unwrap()).collect()
         };
         let variables = vec![
             "PATH=/usr/local/bin:/usr/bin:/bin".to_owned(),
-            format!("TAG={}", attempt.tag),
-            format!("DIR={}", attempt.directory.display()),
+            format!("TAG={tag}"),
+            format!("DIR={}", directory.display()),
         ];
         let packet = order::encode(
+            number,
             u64::try_from((boot_clock() + self.time).as_nanos()).unwrap(),
             u64::try_from(self.grace.as_nanos()).unwrap(),
             &strings(arguments.iter().map(|&s| s.to_owned()).collect()),
             &strings(variables),
         )
         .unwrap();
-        let opened = File::open(&attempt.directory).unwrap();
-        let desk = [theirs.as_fd(), opened.as_fd(), exit_file.as_fd()];
-        send_with(self.stage.orders.as_ref().unwrap(), &packet, &desk);
+        let opened = File::open(&directory).unwrap();
+        let (control, theirs) = match self.control {
+            Some(control) => (control, None),
+            None => {
+                let (ours, theirs) = pair();
+                (ours, Some(theirs))
+            }
+        };
+        send_with(&control, &packet, &[opened.as_fd(), exit_file.as_fd()]);
+        let mut attempt = Attempt { directory, tag, number, control: Some(control) };
+        if let Some(reason) = self.stop_first {
+            attempt.stop(reason, Duration::ZERO);
+        }
+        // Last, so that a new keeper finds all of it when it comes.
+        if let Some(theirs) = theirs {
+            self.stage.request(&theirs);
+        }
         attempt
     }
 }
 
 fn send_with(socket: &OwnedFd, packet: &[u8], descriptors: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
     sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
@@ -176,12 +208,13 @@ fn send_with(socket: &OwnedFd, packet: &[u8], descriptors: &[BorrowedFd<'_>]) {
 pub(crate) struct Attempt {
     pub(crate) directory: PathBuf,
     pub(crate) tag: String,
+    number: u64,
     control: Option<OwnedFd>,
 }
 
 impl Attempt {
     pub(crate) fn stop(&mut self, reason: Reason, grace: Duration) {
-        let packet = Stop { reason, grace }.encode();
+        let packet = Stop { attempt: self.number, reason, grace }.encode();
         send(self.control.as_ref().unwrap(), &packet, SendFlags::NOSIGNAL).unwrap();
     }
 
@@ -190,12 +223,19 @@ impl Attempt {
         self.control = None;
     }
 
-    /// Waits until the keeper's end of the control socket closes, and reads the record.
+    /// Waits until the keeper says that it is done, or its end of the control socket closes, and reads
+    /// the record.
     pub(crate) fn ended(&self) -> Record {
         let control = self.control.as_ref().expect("no host to wait in");
         let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
         let woken = poll(&mut [PollFd::new(control, PollFlags::IN)], Some(&patience)).unwrap();
         assert_eq!(woken, 1, "the keeper of {} did not end", self.tag);
+        let mut packet = [0; PACKET_BYTES];
+        let (count, _) = recv(control, &mut packet, RecvFlags::DONTWAIT).unwrap();
+        if count > 0 {
+            assert_eq!(Done::decode(&packet[..count]), Some(Done { attempt: self.number }));
+        }
+        assert!(self.lock_is_free());
         self.evidence().record.expect("the keeper left no record")
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     os::{
         fd::OwnedFd,
         unix::fs::{FileExt as _, PermissionsExt as _},
@@ -13,9 +13,11 @@ use std::{
 use longshore_keeper::record::{self, Evidence, Record};
 use longshore_plugin_api::Error;
 use rustix::{
-    fs::{CWD, FlockOperation, Mode, OFlags, flock, mkdirat, open, openat},
+    fs::{FlockOperation, Mode, OFlags, flock, open, openat},
     io::Errno,
 };
+
+use crate::spares::Spares;
 
 /// The current boot's id, on the first line of every `exit` file.
 pub(crate) fn boot_id() -> io::Result<String> {
@@ -73,8 +75,14 @@ impl AttemptDir {
     /// # Errors
     ///
     /// What exists already is `AlreadyExists`, and left alone. Of what was begun, nothing is left.
-    pub(crate) fn create(&self, boot_id: &str, job: &[u8], params: &str) -> io::Result<Opened> {
-        mkdirat(CWD, &self.path, Mode::RWXU)?;
+    pub(crate) fn create(
+        &self,
+        spares: &Spares,
+        boot_id: &str,
+        job: &[u8],
+        params: &str,
+    ) -> io::Result<Opened> {
+        spares.make(&self.path)?;
         self.fill(boot_id, job, params).inspect_err(|_| {
             let _ = fs::remove_dir_all(&self.path);
         })
@@ -84,16 +92,12 @@ impl AttemptDir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = open(&self.path, flags, Mode::empty())?;
         let create = |name: &str, content: &[u8]| -> io::Result<OwnedFd> {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let file = openat(&directory, name, flags, Mode::RUSR | Mode::WUSR)?;
-            let mut rest = content;
-            while !rest.is_empty() {
-                let count = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
-                rest = &rest[count..];
-            }
-            Ok(file)
+            // To read as well: the nursery looks whether there is a record before it writes one.
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = File::from(openat(&directory, name, flags, Mode::RUSR | Mode::WUSR)?);
+            (&file).write_all(content)?;
+            Ok(file.into())
         };
-        mkdirat(&directory, "work", Mode::RWXU)?;
         create("job.json", job)?;
         create("params.json", params.as_bytes())?;
         let exit_file = create("exit", record::blank(boot_id).as_bytes())?;
@@ -127,21 +131,6 @@ impl AttemptDir {
                 None => State::Abandoned,
             }),
         }
-    }
-
-    /// Removes a directory in which the job has left nothing of its own, and says whether it was so:
-    /// quick enough to be done at once. Else `remove` is needed.
-    pub(crate) fn remove_if_plain(&self) -> bool {
-        // What most attempts have, in few calls; whatever else there is keeps the directory there.
-        let known =
-            ["job.json", "params.json", "exit", "report.json", "result.json", "progress.json"];
-        if fs::remove_dir(self.path.join("work")).is_err() {
-            return false;
-        }
-        for name in known {
-            let _ = fs::remove_file(self.path.join(name));
-        }
-        fs::remove_dir(&self.path).is_ok()
     }
 
     /// Removes the directory with all that the job left in it. One that is not there is removed.
@@ -195,6 +184,11 @@ mod tests {
         (root, directory)
     }
 
+    fn create(directory: &AttemptDir, job: &str) -> io::Result<Opened> {
+        let spares = Spares::new(directory.path().parent().unwrap().to_owned()).unwrap();
+        directory.create(&spares, BOOT, job.as_bytes(), job)
+    }
+
     #[test]
     fn a_tag_never_leaves_the_directory_of_attempts() {
         for tag in ["", ".", "..", "a/b", "a\0b", "ü", &"x".repeat(129)] {
@@ -205,7 +199,7 @@ mod tests {
     #[test]
     fn an_attempt_is_nobody_elses_business() {
         let (_root, directory) = fresh();
-        directory.create(BOOT, b"{}", "{}").unwrap();
+        create(&directory, "{}").unwrap();
         let mode = |name: &str| {
             fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777
         };
@@ -220,8 +214,8 @@ mod tests {
     #[test]
     fn an_attempt_is_made_once() {
         let (_root, directory) = fresh();
-        let _opened = directory.create(BOOT, b"{}", "{}").unwrap();
-        let again = directory.create(BOOT, b"[]", "[]").unwrap_err();
+        let _opened = create(&directory, "{}").unwrap();
+        let again = create(&directory, "[]").unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(directory.path().join("job.json")).unwrap(), "{}");
     }
@@ -230,7 +224,7 @@ mod tests {
     fn the_state_is_what_lock_and_record_say() {
         let (_root, directory) = fresh();
         assert_eq!(directory.state(BOOT).unwrap(), State::Missing);
-        let opened = directory.create(BOOT, b"{}", "{}").unwrap();
+        let opened = create(&directory, "{}").unwrap();
         assert_eq!(directory.state(BOOT).unwrap(), State::Locked);
         assert_eq!(directory.state(OTHER).unwrap(), State::OtherBoot);
 
@@ -243,27 +237,16 @@ mod tests {
     #[test]
     fn a_free_lock_without_a_record_is_an_abandoned_attempt() {
         let (_root, directory) = fresh();
-        drop(directory.create(BOOT, b"{}", "{}").unwrap());
+        drop(create(&directory, "{}").unwrap());
         assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
         fs::remove_file(directory.path().join("exit")).unwrap();
         assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
     }
 
     #[test]
-    fn what_a_job_left_is_not_overlooked() {
-        let (_root, directory) = fresh();
-        drop(directory.create(BOOT, b"{}", "{}").unwrap());
-        fs::write(directory.path().join("work/left"), "").unwrap();
-        assert!(!directory.remove_if_plain());
-        fs::remove_file(directory.path().join("work/left")).unwrap();
-        assert!(directory.remove_if_plain());
-        assert!(!directory.path().exists());
-    }
-
-    #[test]
     fn whatever_a_job_left_is_removed() {
         let (root, directory) = fresh();
-        drop(directory.create(BOOT, b"{}", "{}").unwrap());
+        drop(create(&directory, "{}").unwrap());
         let outside = root.path().join("outside");
         fs::create_dir_all(outside.join("kept")).unwrap();
         let locked = directory.path().join("work/a");

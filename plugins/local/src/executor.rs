@@ -3,17 +3,18 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use longshore_keeper::control::{Reason, Stop};
+use longshore_keeper::control::Reason;
 use longshore_plugin_api::{
     Attempt, Ended, Ending, Error, Executor, Facts, Found, Handle, Host, Isolation, Job, JobShape,
     LogChunk, Progress, Run, Scope, Verdict, Work,
 };
 use rustix::fs::{Access, access, statvfs};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::{
     attempt_dir::{self, AttemptDir, State},
@@ -21,13 +22,15 @@ use crate::{
     config::{Config, Settings},
     ending,
     failure::not_started,
+    keepers::{Keeper, Keepers},
     launch::Launch,
     logs,
-    nursery::{Nursery, packet_sockets},
+    nursery::Nursery,
     progress::Watcher,
     python::Python,
     recover,
-    running::{Control, Refused, Running},
+    running::{Refused, Running, Submission},
+    spares::Spares,
 };
 
 /// What a stop may take beyond its grace: killing, reaping, writing the record.
@@ -51,6 +54,8 @@ struct Inner {
     host: Host,
     running: Running,
     started: OnceLock<Started>,
+    /// One task per attempt at work; they end with the executor.
+    followers: Mutex<JoinSet<()>>,
 }
 
 /// What there is from `start` on.
@@ -59,7 +64,8 @@ struct Started {
     boot_id: String,
     installed: Installed,
     python: Python,
-    nursery: Nursery,
+    keepers: Keepers,
+    spares: Spares,
     progress: Watcher,
 }
 
@@ -68,8 +74,15 @@ impl Executor for Local {
 
     fn new(config: Config, host: Host) -> Result<Self, Error> {
         let settings = Settings::new(config)?;
-        let (running, started) = (Running::default(), OnceLock::new());
-        Ok(Self { inner: Arc::new(Inner { settings, host, running, started }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                host,
+                running: Running::default(),
+                started: OnceLock::new(),
+                followers: Mutex::default(),
+            }),
+        })
     }
 
     fn facts(&self) -> Facts {
@@ -109,25 +122,25 @@ impl Executor for Local {
         let started = Started {
             boot_id,
             python: Python::find(settings)?,
-            nursery: Nursery::new(installed.keeper.clone()),
+            keepers: Keepers::new(Nursery::new(installed.keeper.clone())),
             installed,
+            spares: Spares::new(settings.attempts()).map_err(|e| failed("clean up in", e))?,
             progress: Watcher::start(tell).map_err(|e| failed("watch", e))?,
         };
         inner.started.set(started).map_err(|_| Error::internal("the executor was started before"))
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), Error> {
-        let controls = self.inner.running.stop();
-        for control in &controls {
-            control.stop(Stop { reason: Reason::Stop, grace });
+        let submissions = self.inner.running.stop();
+        for submission in &submissions {
+            submission.stop(Reason::Stop, grace);
         }
         let all = async {
-            for control in &controls {
-                control.closed().await;
+            for submission in &submissions {
+                submission.over().await;
             }
         };
-        let stopped = tokio::time::timeout(grace + AFTER_GRACE, all).await;
-        if stopped.is_err() {
+        if tokio::time::timeout(grace + AFTER_GRACE, all).await.is_err() {
             return Err(Error::timeout(
                 "some attempts do not end; their keepers go on killing them",
             ));
@@ -136,7 +149,7 @@ impl Executor for Local {
         // Quick, because every keeper is done.
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(started) = inner.started.get() {
-                started.nursery.close();
+                started.keepers.close();
             }
         });
         closed.await.map_err(|e| Error::internal(format!("cannot wait for the nursery: {e}")))
@@ -160,15 +173,16 @@ impl Executor for Local {
         Ok(())
     }
 
+    // Without a point at which a caller could give it up: an attempt is submitted or it is not.
     async fn submit(&self, job: Job) -> Result<Option<Handle>, Error> {
-        self.inner.submit(&job).await
+        Inner::submit(&self.inner, &job)
     }
 
     async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
         let directory = self.inner.directory(attempt)?;
         let boot_id = &self.inner.started()?.boot_id;
-        if let Some(control) = self.inner.running.control(&attempt.attempt_tag) {
-            control.closed().await;
+        if let Some(submission) = self.inner.running.get(&attempt.attempt_tag) {
+            submission.over().await;
         }
         loop {
             match state(&directory, boot_id)? {
@@ -189,13 +203,13 @@ impl Executor for Local {
 
     async fn cancel(&self, attempt: &Attempt, grace: Duration) -> Result<Work, Error> {
         let directory = self.inner.directory(attempt)?;
-        let control = self.inner.running.cancel(&attempt.attempt_tag);
-        if let Some(control) = &control {
-            control.stop(Stop { reason: Reason::Cancel, grace });
+        let submission = self.inner.running.cancel(&attempt.attempt_tag);
+        if let Some(submission) = &submission {
+            submission.stop(Reason::Cancel, grace);
         }
         let gone = async {
-            if let Some(control) = &control {
-                control.closed().await;
+            if let Some(submission) = &submission {
+                submission.over().await;
             }
             self.inner.until_gone(attempt, &directory).await
         };
@@ -212,7 +226,7 @@ impl Executor for Local {
         let mut to_look_for = Vec::new();
         for attempt in attempts {
             let found = match self.inner.directory(&attempt) {
-                _ if self.inner.running.control(&attempt.attempt_tag).is_some() => Found::Here,
+                _ if self.inner.running.get(&attempt.attempt_tag).is_some() => Found::Here,
                 Err(error) => Found::Unknown { message: error.message },
                 Ok(directory) => {
                     to_look_for.push((attempt.attempt_tag, directory));
@@ -227,14 +241,15 @@ impl Executor for Local {
 
     async fn forget(&self, attempt: &Attempt) -> Result<(), Error> {
         let directory = self.inner.directory(attempt)?;
-        if state(&directory, &self.inner.started()?.boot_id)? == State::Locked {
+        let started = self.inner.started()?;
+        if state(&directory, &started.boot_id)? == State::Locked {
             let tag = &attempt.attempt_tag;
             return Err(Error::unavailable(format!(
                 "attempt {tag} has not ended and cannot be forgotten (hint: cancel it first)"
             )));
         }
         self.inner.running.forget(&attempt.attempt_tag);
-        if directory.remove_if_plain() {
+        if started.spares.take_back(directory.path()) {
             return Ok(());
         }
         // A job may have left many files.
@@ -285,41 +300,68 @@ impl Inner {
         AttemptDir::new(&attempts, &attempt.attempt_tag)
     }
 
-    async fn submit(&self, job: &Job) -> Result<Option<Handle>, Error> {
+    fn submit(self: &Arc<Self>, job: &Job) -> Result<Option<Handle>, Error> {
         let started = self.started()?;
         let attempts = self.settings.attempts();
         let tag = &job.attempt_tag;
         let directory = AttemptDir::new(&attempts, tag)?;
-        let (python, installed) = (&started.python, &started.installed);
-        let launch = Launch::plan(job, directory.path(), &self.settings, installed, python)?;
-
-        let no_socket = |e: io::Error| not_started("make a socket for", directory.path(), &e);
-        let (ours, theirs) = packet_sockets().map_err(no_socket)?;
-        let mut admission = self.admit(tag, Control::new(ours).map_err(no_socket)?)?;
-        let opened = directory
-            .create(&started.boot_id, &launch.description, job.params.get())
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => submitted_before(tag),
-                _ => not_started("write", directory.path(), &error),
-            })?;
-        admission.made = Some(&directory);
-        started.progress.watch(tag, directory.path());
-        let ordered = started.nursery.order(&launch.packet, theirs, opened).await;
-        ordered.map_err(|e| not_started("start the keeper", &started.installed.keeper, &e))?;
-        admission.ordered = true;
+        let submission = self.running.admit(tag).map_err(|refused| match refused {
+            Refused::Present => submitted_before(tag),
+            Refused::Canceled => canceled_before(tag),
+            Refused::Stopping => Error::unavailable("the executor is being stopped"),
+        })?;
+        let ordered = self.order(started, job, &directory, &submission);
+        let keeper = ordered.inspect_err(|_| {
+            submission.set_over();
+            self.running.forget(tag);
+        })?;
+        self.follow(submission, keeper);
         let data = json!({ "attempts": attempts });
         Ok(Some(Handle { version: HANDLE, data }))
     }
 
-    fn admit<'a>(&'a self, tag: &'a str, control: Control) -> Result<Admission<'a>, Error> {
-        match self.running.admit(tag, Arc::new(control)) {
-            Ok(()) => Ok(Admission { inner: self, tag, made: None, ordered: false }),
-            Err(Refused::Present) => Err(submitted_before(tag)),
-            Err(Refused::Canceled) => {
-                Err(Error::cancelled(format!("attempt {tag} was canceled before it was submitted")))
+    /// Waits, beside everything else, until the keeper is done with a submission.
+    fn follow(self: &Arc<Self>, submission: Arc<Submission>, keeper: Arc<Keeper>) {
+        // Neither the task nor the set may keep an executor alive that is dropped: its keepers must
+        // see that the host is gone.
+        let executor = Arc::downgrade(self);
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.spawn(async move {
+            let again = keeper.done(submission.number).await;
+            submission.set_over();
+            let Some(executor) = executor.upgrade().filter(|_| again) else { return };
+            if let Some(started) = executor.started.get() {
+                started.keepers.put_back(keeper);
             }
-            Err(Refused::Stopping) => Err(Error::unavailable("the executor is being stopped")),
-        }
+        });
+        while followers.try_join_next().is_some() {}
+    }
+
+    fn order(
+        &self,
+        started: &Started,
+        job: &Job,
+        directory: &AttemptDir,
+        submission: &Submission,
+    ) -> Result<Arc<Keeper>, Error> {
+        let Started { boot_id, installed, python, keepers, spares, progress } = started;
+        let (number, path) = (submission.number, directory.path());
+        let launch = Launch::plan(job, number, path, &self.settings, installed, python)?;
+        let (tag, params) = (&job.attempt_tag, job.params.get());
+        let created = directory.create(spares, boot_id, &launch.description, params);
+        let opened = created.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => submitted_before(tag),
+            _ => not_started("write", path, &error),
+        })?;
+        progress.watch(tag, path);
+        let ordered = match submission.order(|| keepers.order(&launch.packet, &opened)) {
+            Some(Ok(keeper)) => Ok(keeper),
+            Some(Err(error)) => Err(not_started("start the keeper", &installed.keeper, &error)),
+            None => Err(canceled_before(tag)),
+        };
+        ordered.inspect_err(|_| {
+            let _ = directory.remove();
+        })
     }
 
     /// Returns when nothing of the attempt is left; whoever does not want to wait for ever stops
@@ -350,29 +392,12 @@ impl Inner {
     }
 }
 
-/// An attempt on its way in. Unless the order was given, nothing of it stays: also when the caller
-/// stops waiting for the submission.
-struct Admission<'a> {
-    inner: &'a Inner,
-    tag: &'a str,
-    made: Option<&'a AttemptDir>,
-    ordered: bool,
-}
-
-impl Drop for Admission<'_> {
-    fn drop(&mut self) {
-        if self.ordered {
-            return;
-        }
-        if let Some(directory) = self.made {
-            let _ = directory.remove();
-        }
-        self.inner.running.forget(self.tag);
-    }
-}
-
 fn submitted_before(tag: &str) -> Error {
     Error::already_exists(format!("attempt {tag} was submitted before"))
+}
+
+fn canceled_before(tag: &str) -> Error {
+    Error::cancelled(format!("attempt {tag} was canceled before it was submitted"))
 }
 
 fn state(directory: &AttemptDir, boot_id: &str) -> Result<State, Error> {

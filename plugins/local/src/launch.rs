@@ -24,13 +24,14 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Plans an attempt in `directory`, whose time counts from now.
+    /// Plans the attempt of that number in `directory`; its time counts from now.
     ///
     /// # Errors
     ///
     /// `InvalidJob`: its command cannot be run.
     pub(crate) fn plan(
         job: &Job,
+        number: u64,
         directory: &Path,
         settings: &Settings,
         installed: &Installed,
@@ -56,6 +57,7 @@ impl Launch {
         });
         let deadline = clock::since_boot().saturating_add(Duration::from(job.timeout));
         let packet = order::encode(
+            number,
             clock::nanoseconds(deadline),
             clock::nanoseconds(job.stop_grace.into()),
             &c_strings(arguments.into_iter())?,

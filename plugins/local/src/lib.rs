@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!  Executor (executor.rs)
-//!    submit ── launch ──► attempt_dir (files) ──► nursery (order) ──► keeper ──► job
-//!    wait ──── control socket closes ──► ending (exit record + report or result)
-//!    cancel ── request on the control socket
+//!    submit ── launch ──► attempt_dir (files) ──► keepers (order) ──► keeper ──► job
+//!    wait ──── the keeper is done ──► ending (exit record + report or result)
+//!    cancel ── a request to the keeper
 //!    recover ─ lock and record of each directory, and a look at every process
 //! ```
 //!
-//! All truth about an attempt is in its directory; what is kept in memory (`running`) is the control
-//! socket, through which it can be stopped. What is in the directory is in `docs/architecture.md`.
+//! All truth about an attempt is in its directory; what is kept in memory (`running`) is which keeper
+//! has it. What is in the directory is in `docs/architecture.md`.
 
 mod attempt_dir;
 mod bundle;
@@ -22,6 +22,7 @@ mod environment;
 mod executor;
 mod failure;
 mod job_file;
+mod keepers;
 mod launch;
 mod logs;
 mod nursery;
@@ -31,6 +32,7 @@ mod progress;
 mod python;
 mod recover;
 mod running;
+mod spares;
 
 pub use config::Config;
 pub use executor::Local;

@@ -1,4 +1,4 @@
-//! The executor's side of the nursery: one process that forks a keeper for each order.
+//! The executor's side of the nursery: one process that forks keepers.
 
 use std::{
     io::{self, IoSlice},
@@ -6,12 +6,11 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
 };
 
-use longshore_keeper::order::DESCRIPTORS;
+use longshore_keeper::NEW_KEEPER;
 use rustix::{
     io::Errno,
     net::{
@@ -20,29 +19,21 @@ use rustix::{
     },
 };
 
-use crate::{attempt_dir::Opened, clock};
-
 /// How often a program that somebody is still writing is tried again. Nobody is: another thread may
 /// have forked while we had the file open, and its child closes it when it executes.
 const BUSY_TRIES: usize = 20;
 
-/// How long a nursery may leave its orders unread.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Between two tries to send.
-const PAUSE: Duration = Duration::from_millis(2);
-
-/// Starts nurseries when there is none, and sends them orders.
+/// Starts the nursery when there is none, and asks it for keepers.
 #[derive(Debug)]
 pub(crate) struct Nursery {
     program: PathBuf,
-    current: Mutex<Option<Arc<Serving>>>,
+    current: Mutex<Option<Serving>>,
 }
 
 #[derive(Debug)]
 struct Serving {
-    orders: OwnedFd,
-    process: Mutex<Option<Child>>,
+    requests: OwnedFd,
+    process: Child,
 }
 
 impl Nursery {
@@ -50,74 +41,57 @@ impl Nursery {
         Self { program, current: Mutex::new(None) }
     }
 
-    /// Sends an order with what belongs to it; starts a nursery, or another one if it was killed.
-    /// Whoever stops waiting has not given the order.
+    /// Asks for a keeper, and returns our end of its control socket; what is sent there waits for it.
+    /// Starts a nursery, or another one if it was killed.
     ///
     /// # Errors
     ///
-    /// There is no nursery to be had, or it takes no orders. This one has not been given.
-    pub(crate) async fn order(
-        &self,
-        packet: &[u8],
-        control: OwnedFd,
-        opened: Opened,
-    ) -> io::Result<()> {
-        let until = clock::since_boot() + PATIENCE;
-        let mut serving = self.serving()?;
-        let mut replaced = false;
-        loop {
-            match serving.send(packet, &control, &opened) {
-                Ok(()) => return Ok(()),
-                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) if !replaced => {
-                    self.part_with(&serving);
-                    serving = self.serving()?;
-                    replaced = true;
-                }
-                // Hundreds of orders are waiting. The socket is not watched for room, because that
-                // would cost every order what this costs one in a thousand.
-                Err(Errno::AGAIN) if clock::since_boot() < until => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
+    /// There is no nursery to be had, or it has been leaving hundreds of requests unread.
+    pub(crate) fn new_keeper(&self) -> io::Result<OwnedFd> {
+        let (ours, theirs) = packet_sockets()?;
+        let mut current = self.lock();
+        if let Some(serving) = &*current {
+            match serving.request(&theirs) {
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => bury(current.take()),
+                result => return Ok(result.map(|()| ours)?),
             }
         }
+        current.insert(Serving::start(&self.program)?).request(&theirs)?;
+        Ok(ours)
     }
 
     /// Lets the nursery go. It ends when its last keeper has; then this returns.
     pub(crate) fn close(&self) {
         let serving = self.lock().take();
-        if let Some(mut process) = serving.and_then(|serving| {
-            let mut process = serving.process.lock().unwrap_or_else(PoisonError::into_inner);
-            process.take()
-        }) {
+        if let Some(Serving { requests, mut process }) = serving {
+            drop(requests);
             let _ = process.wait();
         }
     }
 
-    fn serving(&self) -> io::Result<Arc<Serving>> {
-        let mut current = self.lock();
-        if let Some(serving) = &*current {
-            return Ok(Arc::clone(serving));
-        }
-        Ok(Arc::clone(current.insert(Arc::new(Serving::start(&self.program)?))))
-    }
-
-    fn part_with(&self, broken: &Arc<Serving>) {
-        let mut current = self.lock();
-        // Somebody else may have met the same broken socket, and started another already.
-        if current.as_ref().is_some_and(|serving| Arc::ptr_eq(serving, broken)) {
-            *current = None;
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Serving>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Serving>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Drop for Nursery {
+    fn drop(&mut self) {
+        bury(self.lock().take());
+    }
+}
+
+/// Waits for a nursery, so that no zombie is left; elsewhere, because its keepers may take their time.
+fn bury(serving: Option<Serving>) {
+    let Some(Serving { requests, mut process }) = serving else { return };
+    drop(requests);
+    let _ = thread::Builder::new().name("nursery-end".to_owned()).spawn(move || {
+        let _ = process.wait();
+    });
+}
+
 impl Serving {
     fn start(program: &Path) -> io::Result<Self> {
-        let (orders, theirs) = packet_sockets()?;
+        let (requests, theirs) = packet_sockets()?;
         let mut command = Command::new(program);
         // No environment: each order brings its own, and what the host knows is not for jobs to read
         // in `/proc`. Stderr would keep the host's open after its end.
@@ -134,34 +108,30 @@ impl Serving {
                 result => break result?,
             }
         };
-        Ok(Self { orders, process: Mutex::new(Some(process)) })
+        Ok(Self { requests, process })
     }
 
-    fn send(&self, packet: &[u8], control: &OwnedFd, opened: &Opened) -> rustix::io::Result<()> {
-        let descriptors = [control.as_fd(), opened.directory.as_fd(), opened.exit_file.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-        // A nursery that does not read must not block a thread of ours.
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        sendmsg(&self.orders, &[IoSlice::new(packet)], &mut ancillary, flags).map(drop)
+    fn request(&self, control: &OwnedFd) -> rustix::io::Result<()> {
+        send(&self.requests, &[NEW_KEEPER], &[control])
     }
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Waited for, so that no zombie is left; elsewhere, because its keepers may take their time.
-        if let Some(mut process) = process {
-            let _ = thread::Builder::new().name("nursery-end".to_owned()).spawn(move || {
-                let _ = process.wait();
-            });
-        }
-    }
+/// Sends one packet with its descriptors, without waiting for room.
+pub(crate) fn send<const N: usize>(
+    socket: &OwnedFd,
+    packet: &[u8],
+    descriptors: &[&OwnedFd; N],
+) -> rustix::io::Result<()> {
+    let descriptors = descriptors.map(|descriptor| descriptor.as_fd());
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, flags).map(drop)
 }
 
 /// Two connected sockets that keep packets apart.
-pub(crate) fn packet_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+fn packet_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }

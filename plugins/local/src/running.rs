@@ -1,57 +1,85 @@
-//! The attempts that this process has submitted, and their control sockets.
+//! The attempts that this process has submitted.
+//!
+//! ```text
+//!  admit ──► starting ──order──► at work ──► over ──forget──► (nothing)
+//!               │ canceled: refused before the order
+//!               └─────────────────────────────► over
+//! ```
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use longshore_keeper::control::Stop;
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, SendFlags, recv, send},
-};
-use tokio::io::unix::AsyncFd;
+use longshore_keeper::control::{Reason, Stop};
+use tokio::sync::watch;
 
-use crate::descriptor;
+use crate::keepers::Keeper;
 
 /// How many cancels of attempts that nobody has submitted yet are remembered.
 const REMEMBERED: usize = 4096;
 
-/// Our end of a keeper's control socket.
+/// One attempt, from its submission on.
 #[derive(Debug)]
-pub(crate) struct Control(AsyncFd<OwnedFd>);
+pub(crate) struct Submission {
+    /// What keepers know it by.
+    pub(crate) number: u64,
+    stage: Mutex<Stage>,
+    over: watch::Sender<bool>,
+}
 
-impl Control {
-    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self(descriptor::register(socket)?))
-    }
+#[derive(Debug)]
+enum Stage {
+    /// Its files are being made.
+    Starting,
+    /// As before, and somebody wants it stopped.
+    Unwanted,
+    /// Its keeper has the order.
+    AtWork(Arc<Keeper>),
+}
 
-    /// Asks the keeper to end the work. One that has ended does not mind.
-    pub(crate) fn stop(&self, stop: Stop) {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let _ = send(self.0.get_ref(), &stop.encode(), flags);
-    }
-
-    /// Returns when keeper and nursery have closed their ends: nothing of the attempt is left, or both
-    /// were killed.
-    pub(crate) async fn closed(&self) {
-        loop {
-            let Ok(mut ready) = self.0.readable().await else {
-                return;
-            };
-            let closed = ready.try_io(|socket| {
-                // Keepers say nothing, so what can be read is the end of file.
-                match recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-                    Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
-                    _ => Ok(()),
-                }
-            });
-            if closed.is_ok() {
-                return;
-            }
+impl Submission {
+    /// Has the order given, unless the attempt was stopped meanwhile. Nobody can stop it in between:
+    /// what is asked during `give` waits, and reaches the keeper after the order.
+    pub(crate) fn order<E>(
+        &self,
+        give: impl FnOnce() -> Result<Arc<Keeper>, E>,
+    ) -> Option<Result<Arc<Keeper>, E>> {
+        let mut stage = self.lock();
+        if matches!(*stage, Stage::Unwanted) {
+            return None;
         }
+        Some(give().inspect(|keeper| *stage = Stage::AtWork(Arc::clone(keeper))))
+    }
+
+    /// Asks for the attempt's end; one that is over does not mind.
+    pub(crate) fn stop(&self, reason: Reason, grace: Duration) {
+        let mut stage = self.lock();
+        match &*stage {
+            Stage::Starting | Stage::Unwanted => *stage = Stage::Unwanted,
+            Stage::AtWork(keeper) => keeper.stop(Stop { attempt: self.number, reason, grace }),
+        }
+    }
+
+    /// Says that nothing of it runs any more, or that its keeper was killed.
+    pub(crate) fn set_over(&self) {
+        self.over.send_replace(true);
+        // The keeper is somebody else's now, or must end.
+        *self.lock() = Stage::Unwanted;
+    }
+
+    /// Waits for that.
+    pub(crate) async fn over(&self) {
+        // Fails only without a sender, and that is in `self`.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,11 +87,12 @@ impl Control {
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     held: Mutex<Held>,
+    next: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    controls: HashMap<String, Arc<Control>>,
+    submissions: HashMap<String, Arc<Submission>>,
     /// Canceled before they were submitted, oldest first.
     canceled: VecDeque<String>,
     stopping: bool,
@@ -81,9 +110,8 @@ pub(crate) enum Refused {
 }
 
 impl Running {
-    /// Lets an attempt in, before anything of it exists: from here on a cancel finds its control
-    /// socket, and what is sent on it waits there for the keeper.
-    pub(crate) fn admit(&self, tag: &str, control: Arc<Control>) -> Result<(), Refused> {
+    /// Lets an attempt in, before anything of it exists: from here on a cancel finds it.
+    pub(crate) fn admit(&self, tag: &str) -> Result<Arc<Submission>, Refused> {
         let mut held = self.lock();
         if held.stopping {
             return Err(Refused::Stopping);
@@ -91,22 +119,25 @@ impl Running {
         if held.canceled.iter().any(|canceled| canceled == tag) {
             return Err(Refused::Canceled);
         }
-        if held.controls.contains_key(tag) {
+        if held.submissions.contains_key(tag) {
             return Err(Refused::Present);
         }
-        held.controls.insert(tag.to_owned(), control);
-        Ok(())
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let stage = Mutex::new(Stage::Starting);
+        let run = Arc::new(Submission { number, stage, over: watch::Sender::new(false) });
+        held.submissions.insert(tag.to_owned(), Arc::clone(&run));
+        Ok(run)
     }
 
-    pub(crate) fn control(&self, tag: &str) -> Option<Arc<Control>> {
-        self.lock().controls.get(tag).cloned()
+    pub(crate) fn get(&self, tag: &str) -> Option<Arc<Submission>> {
+        self.lock().submissions.get(tag).cloned()
     }
 
-    /// The attempt's control socket; without one, remembers that the attempt must not be let in.
-    pub(crate) fn cancel(&self, tag: &str) -> Option<Arc<Control>> {
+    /// The attempt to cancel; if it is not here, remembers that it must not be let in.
+    pub(crate) fn cancel(&self, tag: &str) -> Option<Arc<Submission>> {
         let mut held = self.lock();
-        if let Some(control) = held.controls.get(tag) {
-            return Some(Arc::clone(control));
+        if let Some(submission) = held.submissions.get(tag) {
+            return Some(Arc::clone(submission));
         }
         if !held.canceled.iter().any(|canceled| canceled == tag) {
             if held.canceled.len() == REMEMBERED {
@@ -119,15 +150,15 @@ impl Running {
 
     pub(crate) fn forget(&self, tag: &str) {
         let mut held = self.lock();
-        held.controls.remove(tag);
+        held.submissions.remove(tag);
         held.canceled.retain(|canceled| canceled != tag);
     }
 
     /// Lets nobody in any more, and returns who is here.
-    pub(crate) fn stop(&self) -> Vec<Arc<Control>> {
+    pub(crate) fn stop(&self) -> Vec<Arc<Submission>> {
         let mut held = self.lock();
         held.stopping = true;
-        held.controls.values().cloned().collect()
+        held.submissions.values().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -138,53 +169,52 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nursery::packet_sockets;
 
-    fn control() -> (Arc<Control>, OwnedFd) {
-        let (ours, theirs) = packet_sockets().unwrap();
-        (Arc::new(Control::new(ours).unwrap()), theirs)
-    }
-
-    #[tokio::test]
-    async fn an_attempt_is_let_in_once() {
+    #[test]
+    fn an_attempt_is_let_in_once() {
         let running = Running::default();
-        let (control, _keeper) = control();
-        assert_eq!(running.admit("a", Arc::clone(&control)), Ok(()));
-        assert_eq!(running.admit("a", Arc::clone(&control)), Err(Refused::Present));
+        running.admit("a").unwrap();
+        assert_eq!(running.admit("a").unwrap_err(), Refused::Present);
         running.forget("a");
-        assert_eq!(running.admit("a", control), Ok(()));
+        running.admit("a").unwrap();
     }
 
-    #[tokio::test]
-    async fn a_cancel_that_overtakes_its_submission_holds() {
+    #[test]
+    fn a_cancel_that_overtakes_its_submission_holds() {
         let running = Running::default();
-        let (control, _keeper) = control();
         assert!(running.cancel("a").is_none());
-        assert_eq!(running.admit("a", Arc::clone(&control)), Err(Refused::Canceled));
-        assert_eq!(running.admit("b", control), Ok(()));
+        assert_eq!(running.admit("a").unwrap_err(), Refused::Canceled);
+        running.admit("b").unwrap();
     }
 
-    #[tokio::test]
-    async fn nobody_is_let_in_after_the_stop() {
+    #[test]
+    fn a_cancel_before_the_order_keeps_it_from_being_given() {
         let running = Running::default();
-        let (control, _keeper) = control();
-        running.admit("a", Arc::clone(&control)).unwrap();
+        let run = running.admit("a").unwrap();
+        running.cancel("a").unwrap().stop(Reason::Cancel, Duration::ZERO);
+        assert!(run.order(|| -> Result<_, ()> { panic!("the order was given") }).is_none());
+    }
+
+    #[test]
+    fn nobody_is_let_in_after_the_stop() {
+        let running = Running::default();
+        running.admit("a").unwrap();
         assert_eq!(running.stop().len(), 1);
-        assert_eq!(running.admit("b", control), Err(Refused::Stopping));
+        assert_eq!(running.admit("b").unwrap_err(), Refused::Stopping);
     }
 
     #[tokio::test]
-    async fn a_control_socket_closes_when_the_last_holder_lets_go() {
-        let (control, keeper) = control();
-        let nursery = keeper.try_clone().unwrap();
-        drop(keeper);
-        let mut closed = std::pin::pin!(control.closed());
+    async fn whoever_waits_for_the_end_hears_of_it_before_and_after() {
+        let running = Running::default();
+        let run = running.admit("a").unwrap();
+        let mut early = std::pin::pin!(run.over());
         tokio::select! {
             biased;
-            () = &mut closed => panic!("the nursery still holds it"),
+            () = &mut early => panic!("it is not over"),
             () = tokio::task::yield_now() => {}
         }
-        drop(nursery);
-        closed.await;
+        run.set_over();
+        early.await;
+        run.over().await;
     }
 }

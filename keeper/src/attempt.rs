@@ -1,27 +1,25 @@
-//! One attempt, from the start gate to the exit record.
+//! One attempt, from the start gate until nothing of it is left.
 
 use std::{os::fd::OwnedFd, time::Duration};
 
 use longshore_keeper::{
-    control::{REQUEST_BYTES, Reason, Stop},
+    control::{PACKET_BYTES, Reason, Stop},
     order::Order,
-    record::{Cause, RECORD_OFFSET, Record, Status},
+    record::{Cause, Record, Status},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
-    io::{Errno, pwrite, retry_on_intr},
+    io::{Errno, retry_on_intr},
     net::{RecvFlags, recv},
     pipe::{PipeFlags, pipe_with},
     process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait},
-    time::{
-        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, clock_gettime,
-        timerfd_create, timerfd_settime,
-    },
+    time::{Itimerspec, TimerfdTimerFlags, timerfd_settime},
 };
 
 use crate::{
-    descendants,
+    clock, descendants,
+    keeper::Desk,
     output::{Drained, Output},
     signals,
     spawn::{self, Failure},
@@ -35,31 +33,23 @@ const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// an end for one that a stranger goes on writing to.
 const LAST_READS: usize = 256;
 
-/// What travelled with the order.
-pub(crate) struct Desk {
-    pub(crate) control: OwnedFd,
-    pub(crate) directory: OwnedFd,
-    pub(crate) exit_file: OwnedFd,
+/// How an attempt ended.
+pub(crate) struct End {
+    pub(crate) record: Record,
+    /// Whether the host still listened.
+    pub(crate) host_is_there: bool,
 }
 
-impl Desk {
-    /// Writes the exit record. In place and in one piece: nobody reads the file before the lock is
-    /// released or the control socket has closed, and both come later.
-    pub(crate) fn record(&self, record: &Record) {
-        let line = record.line();
-        let _ = retry_on_intr(|| pwrite(&self.exit_file, line.as_bytes(), RECORD_OFFSET));
-    }
-}
-
-/// Runs the attempt and writes its record. Returns when nothing of it is left.
-pub(crate) fn keep(order: &Order<'_>, desk: &Desk) {
-    let record = match Keeper::start(order, desk) {
+/// Runs an attempt. Returns when nothing of it is left.
+pub(crate) fn keep(order: &Order<'_>, desk: &Desk, directory: &OwnedFd) -> End {
+    match Keeper::start(order, desk, directory) {
         Ok(keeper) => keeper.see_through(),
         Err(NotStarted { cause, status }) => {
-            Record { cause, status, started: 0, ended: wall_clock(), output: 0, lost: 0 }
+            let ended = clock::wall();
+            let record = Record { cause, status, started: 0, ended, output: 0, lost: 0 };
+            End { record, host_is_there: cause != Cause::HostGone }
         }
-    };
-    desk.record(&record);
+    }
 }
 
 struct NotStarted {
@@ -74,9 +64,9 @@ impl From<Errno> for NotStarted {
 }
 
 struct Keeper<'a> {
+    attempt: u64,
     desk: &'a Desk,
-    children: OwnedFd,
-    timer: OwnedFd,
+    directory: &'a OwnedFd,
     pipe: Option<OwnedFd>,
     output: Output,
     main: Pid,
@@ -84,6 +74,7 @@ struct Keeper<'a> {
     started: u64,
     grace: u64,
     ending: Option<Ending>,
+    host_is_there: bool,
 }
 
 /// The work is being ended, by force at `kill_at`.
@@ -100,60 +91,60 @@ enum Next {
 }
 
 impl<'a> Keeper<'a> {
-    fn start(order: &Order<'_>, desk: &'a Desk) -> Result<Self, NotStarted> {
-        // Out of the nursery's group too: whoever signals that one does not mean a job.
-        rustix::process::setsid()?;
-        // Any pid says "yes"; this is a flag.
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        let children = signals::of_children()?;
-        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC)?;
+    fn start(
+        order: &Order<'_>,
+        desk: &'a Desk,
+        directory: &'a OwnedFd,
+    ) -> Result<Self, NotStarted> {
         let (pipe, output) = pipe_with(PipeFlags::CLOEXEC)?;
         // Only our end: the job's own would be non-blocking too if the pipe were made so.
         rustix::fs::fcntl_setfl(&pipe, OFlags::RDONLY | OFlags::NONBLOCK)?;
         // The start gate. A host that was frozen while it submitted must not start work that somebody
         // else has meanwhile given up; nor is there a point in starting what is already canceled.
         gate(order, &desk.control)?;
-        let main = spawn::spawn(order, &desk.directory, &output).map_err(|failure| {
+        let main = spawn::spawn(order, directory, &output).map_err(|failure| {
             let (cause, errno) = match failure {
                 Failure::Clone(errno) => (Cause::SetUpFailed, errno),
                 Failure::Exec(errno) => (Cause::ExecFailed, errno),
             };
             NotStarted { cause, status: Status::Errno(errno.raw_os_error()) }
         })?;
-        let mut keeper = Self {
+        let keeper = Self {
+            attempt: order.attempt,
             desk,
-            children,
-            timer,
+            directory,
             pipe: Some(pipe),
             output: Output::default(),
             main,
             status: None,
-            started: wall_clock(),
+            started: clock::wall(),
             grace: order.grace,
             ending: None,
+            host_is_there: true,
         };
         keeper.wake_at(order.deadline);
         Ok(keeper)
     }
 
-    fn see_through(mut self) -> Record {
+    fn see_through(mut self) -> End {
         while matches!(self.step(), Next::Wait) {}
         self.kill_all();
         if let Some(pipe) = &self.pipe {
             for _ in 0..LAST_READS {
-                if self.output.drain(&self.desk.directory, pipe) != Drained::Some {
+                if self.output.drain(self.directory, pipe) != Drained::Some {
                     break;
                 }
             }
         }
-        Record {
+        let record = Record {
             cause: self.ending.as_ref().map_or(Cause::Ended, |ending| ending.cause),
             status: self.status.map_or(Status::None, read_status),
             started: self.started,
-            ended: wall_clock(),
+            ended: clock::wall(),
             output: self.output.stored,
             lost: self.output.lost,
-        }
+        };
+        End { record, host_is_there: self.host_is_there }
     }
 
     /// Waits for one round of events and handles it.
@@ -180,9 +171,9 @@ impl<'a> Keeper<'a> {
     }
 
     fn wait_for_events(&self) -> [bool; 4] {
-        let on = |fd| PollFd::new(fd, PollFlags::IN);
+        let (desk, on) = (self.desk, |fd| PollFd::new(fd, PollFlags::IN));
         let mut events =
-            [on(&self.children), on(&self.timer), on(&self.desk.control), on(&self.children)];
+            [on(&desk.children), on(&desk.timer), on(&desk.control), on(&desk.children)];
         // A closed pipe is always readable: without this the loop would never sleep again.
         let watched = if let Some(pipe) = &self.pipe {
             events[3] = on(pipe);
@@ -197,13 +188,13 @@ impl<'a> Keeper<'a> {
 
     fn drain(&mut self) {
         let Some(pipe) = &self.pipe else { return };
-        if self.output.drain(&self.desk.directory, pipe) == Drained::Closed {
+        if self.output.drain(self.directory, pipe) == Drained::Closed {
             self.pipe = None;
         }
     }
 
     fn reap(&mut self) {
-        signals::drain(&self.children);
+        signals::drain(&self.desk.children);
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.main {
                 self.status = Some(status);
@@ -212,19 +203,22 @@ impl<'a> Keeper<'a> {
     }
 
     fn obey(&mut self) -> Next {
-        match request(&self.desk.control) {
+        match request(&self.desk.control, self.attempt) {
             Request::Nothing => Next::Wait,
             Request::Stop(stop) => {
-                let now = boot_clock();
+                let now = clock::boot();
                 self.end(of(stop.reason), now.saturating_add(nanoseconds(stop.grace)))
             }
             // Nobody is left to wait for a grace, and the next host waits for our lock.
-            Request::HostGone => self.end(Cause::HostGone, 0),
+            Request::HostGone => {
+                self.host_is_there = false;
+                self.end(Cause::HostGone, 0)
+            }
         }
     }
 
     fn time_is_up(&mut self) -> Next {
-        let now = boot_clock();
+        let now = clock::boot();
         match &self.ending {
             Some(ending) if ending.kill_at <= now => Next::Finish,
             // Moved meanwhile, and armed anew.
@@ -253,7 +247,7 @@ impl<'a> Keeper<'a> {
                 ending.kill_at
             }
         };
-        if kill_at <= boot_clock() {
+        if kill_at <= clock::boot() {
             return Next::Finish;
         }
         self.wake_at(kill_at);
@@ -264,7 +258,7 @@ impl<'a> Keeper<'a> {
     /// end a process that is stuck in it: until then there is no proof, hence no record.
     fn kill_all(&mut self) {
         loop {
-            signals::drain(&self.children);
+            signals::drain(&self.desk.children);
             loop {
                 match wait(WaitOptions::NOHANG) {
                     Ok(Some((pid, status))) if pid == self.main => self.status = Some(status),
@@ -276,12 +270,12 @@ impl<'a> Keeper<'a> {
             if descendants::kill_children(|_| false).is_err() && self.status.is_none() {
                 let _ = kill_process_group(self.main, Signal::KILL);
             }
-            let mut ended = [PollFd::new(&self.children, PollFlags::IN)];
+            let mut ended = [PollFd::new(&self.desk.children, PollFlags::IN)];
             let _ = poll(&mut ended, Some(&LOOK_AGAIN));
         }
     }
 
-    fn wake_at(&mut self, moment: u64) {
+    fn wake_at(&self, moment: u64) {
         let value = Timespec {
             // Zero would disarm it.
             tv_sec: i64::try_from(moment / 1_000_000_000).unwrap_or(i64::MAX),
@@ -289,16 +283,16 @@ impl<'a> Keeper<'a> {
         };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         // Cannot fail: the descriptor is ours and the value is in range.
-        let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once);
+        let _ = timerfd_settime(&self.desk.timer, TimerfdTimerFlags::ABSTIME, &once);
     }
 }
 
 fn gate(order: &Order<'_>, control: &OwnedFd) -> Result<(), NotStarted> {
     let refused = |cause| Err(NotStarted { cause, status: Status::None });
-    match request(control) {
+    match request(control, order.attempt) {
         Request::Stop(stop) => refused(of(stop.reason)),
         Request::HostGone => refused(Cause::HostGone),
-        Request::Nothing if order.deadline <= boot_clock() => refused(Cause::Timeout),
+        Request::Nothing if order.deadline <= clock::boot() => refused(Cause::Timeout),
         Request::Nothing => Ok(()),
     }
 }
@@ -309,11 +303,14 @@ enum Request {
     HostGone,
 }
 
-fn request(control: &OwnedFd) -> Request {
-    let mut packet = [0_u8; REQUEST_BYTES];
+/// What the host asks, if it asks something about this attempt.
+fn request(control: &OwnedFd, attempt: u64) -> Request {
+    let mut packet = [0_u8; PACKET_BYTES];
     match retry_on_intr(|| recv(control, &mut packet, RecvFlags::DONTWAIT)) {
         Ok((0, _)) => Request::HostGone,
-        Ok((count, _)) => Stop::decode(&packet[..count]).map_or(Request::Nothing, Request::Stop),
+        Ok((count, _)) => Stop::decode(&packet[..count])
+            .filter(|stop| stop.attempt == attempt)
+            .map_or(Request::Nothing, Request::Stop),
         Err(Errno::AGAIN) => Request::Nothing,
         Err(_) => Request::HostGone,
     }
@@ -341,16 +338,4 @@ fn read_status(status: WaitStatus) -> Status {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Nanoseconds since the machine started, with the time it slept.
-fn boot_clock() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
-}
-
-/// Microseconds since 1970, for people.
-pub(crate) fn wall_clock() -> u64 {
-    let now = clock_gettime(ClockId::Realtime);
-    now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000
 }
