@@ -236,7 +236,8 @@ async fn a_thousand_attempts_leave_no_file_no_descriptor_and_no_process() {
     stage.local.stop(Duration::ZERO).await.unwrap();
     assert!(!Path::new(&format!("/proc/{nursery}")).exists());
     let attempts = stage.cache.path().join("attempts");
-    drop((held, stage.local));
+    drop(held);
+    drop(stage.local);
     assert_eq!(fs::read_dir(attempts).unwrap().count(), 0);
 }
 
