@@ -28,7 +28,7 @@ use std::{path::Path, sync::Arc};
 use tokio::sync::Notify;
 
 pub use self::{
-    claims::{Reattached, Want},
+    claims::{Claims, Reattached, Want},
     error::StoreError,
     jobs::Ended,
     listing::{Filter, Page},

@@ -17,7 +17,7 @@ mod slots;
 mod watched;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -39,7 +39,7 @@ use crate::{
     executors::Executors,
     job::{CancelReason, Claimed, Fenced, JobId, ReplicaId},
     service::{Service, Stop},
-    store::{Reattached, Store, StoreError, Want},
+    store::{Claims, Reattached, Store, StoreError, Want},
 };
 
 /// How the worker behaves.
@@ -191,8 +191,8 @@ impl Worker {
     async fn claim_loop(self: Arc<Self>, mut stop: Stop) {
         while !stop.is_asked() {
             let wait = match self.claim_once().await {
-                Ok(Claims { claimed: 1.., .. }) => continue,
-                Ok(Claims { next_due, .. }) => next_due.map_or(self.settings.poll, |due| due.min(self.settings.poll)),
+                Ok(Pass { claimed: 1.., .. }) => continue,
+                Ok(Pass { next_due, .. }) => next_due.map_or(self.settings.poll, |due| due.min(self.settings.poll)),
                 Err(error) => {
                     tracing::warn!(error = %error, "could not claim");
                     self.settings.poll
@@ -208,30 +208,32 @@ impl Worker {
     }
 
     /// One pass: takes what is due and fits.
-    async fn claim_once(self: &Arc<Self>) -> Result<Claims, StoreError> {
+    async fn claim_once(self: &Arc<Self>) -> Result<Pass, StoreError> {
         self.reap().await;
-        let waiting = self.store.job_solo_waiting().await?;
-        let mut claimed = self.claim_alone(&waiting).await?;
-        let wants = self.wants(&waiting);
-        if !wants.is_empty() {
-            let jobs = self.store.job_claim(wants.clone(), self.owner, self.settings.lease).await?;
-            claimed += jobs.len();
-            for job in jobs {
-                self.spawn(job, false).await;
-            }
+        let wants = self.wants();
+        if wants.is_empty() {
+            return Ok(Pass { claimed: 0, next_due: None });
+        }
+        let Claims { jobs, alone } =
+            self.store.job_claim(wants.clone(), self.owner, self.settings.lease).await?;
+        let mut claimed = jobs.len();
+        for job in jobs {
+            self.spawn(job, false).await;
+        }
+        for executor in alone {
+            claimed += self.claim_alone(&executor).await?;
         }
         let next_due = if claimed == 0 { self.store.job_next_due(&wants).await? } else { None };
-        Ok(Claims { claimed, next_due })
+        Ok(Pass { claimed, next_due })
     }
 
     /// What could be taken now: types with free slots, of executors that are well and not kept for
     /// one job alone.
-    fn wants(&self, waiting: &HashSet<String>) -> Vec<Want> {
+    fn wants(&self) -> Vec<Want> {
         let wants = self.types.values().filter_map(|job_type| {
             let open = self.executors.get(&job_type.executor)?;
-            let kept = self.slots.is_alone(&open.name) || waiting.contains(&open.name);
             let slots = self.slots.free(&job_type.name, job_type.max_workers);
-            (open.is_ready() && !kept && slots > 0).then(|| Want {
+            (open.is_ready() && !self.slots.is_alone(&open.name) && slots > 0).then(|| Want {
                 executor: job_type.executor.clone(),
                 job_type: job_type.name.clone(),
                 slots,
@@ -242,20 +244,15 @@ impl Worker {
     }
 
     /// A job that was running at two crashes runs with no neighbour: its executor is emptied first.
-    async fn claim_alone(self: &Arc<Self>, waiting: &HashSet<String>) -> Result<usize, StoreError> {
-        let mut claimed = 0;
-        for executor in waiting {
-            let ready = self.executors.get(executor).is_some_and(|open| open.is_ready());
-            if ready
-                && self.slots.running(executor) == 0
-                && let Some(job) =
-                    self.store.job_claim_solo(executor, self.owner, self.settings.lease).await?
-            {
-                self.spawn(job, true).await;
-                claimed += 1;
-            }
+    async fn claim_alone(self: &Arc<Self>, executor: &str) -> Result<usize, StoreError> {
+        let ready = self.executors.get(executor).is_some_and(|open| open.is_ready());
+        if !ready || self.slots.running(executor) > 0 {
+            return Ok(0);
         }
-        Ok(claimed)
+        let job = self.store.job_claim_solo(executor, self.owner, self.settings.lease).await?;
+        let Some(job) = job else { return Ok(0) };
+        self.spawn(job, true).await;
+        Ok(1)
     }
 
     async fn spawn(self: &Arc<Self>, job: Claimed, alone: bool) {
@@ -324,7 +321,7 @@ impl Worker {
 }
 
 /// What one pass of the claim loop did.
-struct Claims {
+struct Pass {
     claimed: usize,
     next_due: Option<Duration>,
 }

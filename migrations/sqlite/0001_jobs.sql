@@ -48,6 +48,8 @@ CREATE TABLE jobs (
 
 -- The claim reads this index and nothing else, in exactly its order.
 CREATE INDEX job_claimable ON jobs (executor, job_type, priority, due_at, id) WHERE state = 'PENDING';
+-- What must run alone, which is nearly nothing: looked at with every claim.
+CREATE INDEX job_alone ON jobs (executor, due_at, id) WHERE state = 'PENDING' AND recovery_count >= 2;
 -- Everything that is or may be at work: renewals, sweeps, caps and recovery look only here.
 CREATE INDEX job_alive ON jobs (executor, job_type) WHERE state IN ('RUNNING', 'NEEDS_RECOVERY') OR work = 'maybe';
 CREATE UNIQUE INDEX job_idempotency ON jobs (creator, workspace, idempotency_key) WHERE idempotency_key IS NOT NULL;

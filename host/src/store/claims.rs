@@ -27,6 +27,16 @@ pub struct Want {
     pub max_running: Option<u32>,
 }
 
+/// What one pass over the queue has found.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// What is this replica's now.
+    pub jobs: Vec<Claimed>,
+    /// The executors for which a job is due that must run alone. Nothing was claimed for them: they
+    /// are to be emptied first.
+    pub alone: HashSet<String>,
+}
+
 /// A reattached job: the claim, and what is known of its work.
 #[derive(Clone, Debug)]
 pub struct Reattached {
@@ -53,17 +63,20 @@ impl Store {
         wants: Vec<Want>,
         owner: ReplicaId,
         lease: Duration,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<Claims, StoreError> {
         let wants = std::sync::Arc::new(wants);
         self.writer
             .task(move |session| {
                 let wants = std::sync::Arc::clone(&wants);
                 Box::pin(async move {
-                    let mut claimed = Vec::new();
-                    for want in wants.iter() {
-                        claim(session, want, owner, lease, &mut claimed).await?;
+                    let rows = session.fetch(&job_solo_waiting, vec![]).await?;
+                    let alone = rows.into_iter().map(|mut row| row.next());
+                    let alone = alone.collect::<Result<HashSet<String>, _>>()?;
+                    let mut jobs = Vec::new();
+                    for want in wants.iter().filter(|want| !alone.contains(&want.executor)) {
+                        claim(session, want, owner, lease, &mut jobs).await?;
                     }
-                    Ok(claimed)
+                    Ok(Claims { jobs, alone })
                 })
             })
             .await
@@ -120,16 +133,6 @@ impl Store {
                 })
             })
             .await
-    }
-
-    /// The executors for which a job is due that must run alone.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the database says.
-    pub async fn job_solo_waiting(&self) -> Result<HashSet<String>, StoreError> {
-        let rows = self.database.fetch(&job_solo_waiting, vec![]).await?;
-        rows.into_iter().map(|mut row| row.next()).collect()
     }
 
     /// How long until the next job of one of these is due, by the database's clock.

@@ -203,7 +203,7 @@ impl Site {
             .await
             .unwrap();
         let claimed =
-            claimed.into_iter().find(|claimed| claimed.id.to_string() == id).expect("it is due");
+            claimed.jobs.into_iter().find(|claimed| claimed.id.to_string() == id).expect("it is due");
         let begun = store.job_begin(claimed.id, claimed.token, "test", None).await.unwrap();
         assert!(matches!(begun, Begun::Held), "{begun:?}");
         (id, claimed)

@@ -68,7 +68,7 @@ async fn a_full_type_does_not_hold_up_another() {
     world.store.job_submit((0..100).map(|_| new_job()).collect()).await.unwrap();
     let other = world.submit(NewJob { job_type: "count".to_owned(), ..new_job() }).await;
     let wants = vec![want(0), Want { job_type: "count".to_owned(), ..want(1) }];
-    let claimed = world.store.job_claim(wants, world.owner, LEASE).await.unwrap();
+    let claimed = world.store.job_claim(wants, world.owner, LEASE).await.unwrap().jobs;
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [other]);
 }
 
@@ -80,12 +80,12 @@ async fn max_running_counts_what_may_still_be_at_work() {
     assert_eq!(held, Fenced::Held);
     world.store.job_submit((0..5).map(|_| new_job()).collect()).await.unwrap();
     let capped = || vec![Want { max_running: Some(2), ..want(9) }];
-    let first = world.store.job_claim(capped(), world.owner, LEASE).await.unwrap();
+    let first = world.store.job_claim(capped(), world.owner, LEASE).await.unwrap().jobs;
     assert_eq!(first.len(), 1, "the canceled one has not been seen to end");
-    assert!(world.store.job_claim(capped(), world.owner, LEASE).await.unwrap().is_empty());
+    assert!(world.store.job_claim(capped(), world.owner, LEASE).await.unwrap().jobs.is_empty());
     let gone = world.store.job_work_gone(canceled.id, canceled.token, None).await.unwrap();
     assert_eq!(gone, Fenced::Held);
-    assert_eq!(world.store.job_claim(capped(), world.owner, LEASE).await.unwrap().len(), 1);
+    assert_eq!(world.store.job_claim(capped(), world.owner, LEASE).await.unwrap().jobs.len(), 1);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn reopened(path: &std::path::Path) -> Store {
 async fn an_expired_lease_is_marked_and_a_renewed_one_is_not() {
     let world = World::new().await;
     world.store.job_submit(vec![new_job(), new_job()]).await.unwrap();
-    let claimed = world.store.job_claim(vec![want(2)], world.owner, Duration::ZERO).await.unwrap();
+    let claimed = world.store.job_claim(vec![want(2)], world.owner, Duration::ZERO).await.unwrap().jobs;
     let renewed = &claimed[1];
     let held = world.store.job_renew(&[(renewed.id, renewed.token)], LEASE).await.unwrap();
     assert!(held.contains(&renewed.id));
@@ -159,8 +159,10 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
         let held = world.store.job_requeue(id, placed.token, None, Duration::ZERO, true).await.unwrap();
         assert_eq!(held, Fenced::Held);
     }
-    assert!(world.claim(9).await.is_empty(), "not among others");
-    assert_eq!(world.store.job_solo_waiting().await.unwrap(), HashSet::from(["local".to_owned()]));
+    world.submit(new_job()).await;
+    let claims = world.store.job_claim(vec![want(9)], world.owner, LEASE).await.unwrap();
+    assert!(claims.jobs.is_empty(), "neither it nor a neighbour: its executor is emptied first");
+    assert_eq!(claims.alone, HashSet::from(["local".to_owned()]));
     let claimed = world.store.job_claim_solo("local", world.owner, LEASE).await.unwrap().unwrap();
     assert_eq!((claimed.id, claimed.recovery_count), (id, 2));
 }

@@ -77,7 +77,7 @@ impl World {
     }
 
     pub(crate) async fn claim(&self, slots: u32) -> Vec<Claimed> {
-        self.store.job_claim(vec![want(slots)], self.owner, LEASE).await.unwrap()
+        self.store.job_claim(vec![want(slots)], self.owner, LEASE).await.unwrap().jobs
     }
 
     pub(crate) async fn claim_one(&self) -> Placed {

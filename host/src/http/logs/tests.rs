@@ -176,6 +176,7 @@ impl Scene {
             .job_claim(vec![want], owner, Duration::from_secs(60))
             .await
             .unwrap()
+            .jobs
             .remove(0);
         let _ = self.store.job_begin(claimed.id, claimed.token, "test", None).await.unwrap();
         claimed
