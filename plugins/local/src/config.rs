@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use longshore_plugin_api::Error;
+use longshore_plugin_api::{Error, Host};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -17,9 +17,8 @@ use crate::environment;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where attempts and Python environments are kept. Local disk, private to this user. Defaults to
-    /// `local` in the host's state directory (`LONGSHORE_STATE_DIR`), else to `longshore` in the
-    /// user's cache directory (`XDG_CACHE_HOME`, `~/.cache`).
+    /// Where attempts and Python environments are kept: on a local disk that may run programs, private
+    /// to this user. Defaults to the executor's own directory in the host's `state_dir`.
     pub cache_dir: Option<PathBuf>,
     /// The Python interpreter of functions, 3.9 or newer: a path, or a name on `PATH`. Defaults to
     /// `python3`.
@@ -28,7 +27,7 @@ pub struct Config {
     /// nothing.
     pub pythonpath: Vec<PathBuf>,
     /// What relative paths are relative to: those above, and a command's program with a slash in its
-    /// name. Defaults to the directory in which the host was started.
+    /// name. Defaults to where the configuration file is.
     pub base_dir: Option<PathBuf>,
     /// The host's variables that a job gets; a trailing `*` stands for anything. Replaces the default
     /// list: `PATH`, `HOME`, `USER`, `LOGNAME`, `TZ`, `LANG`, `LANGUAGE`, `LC_*`, and what pip needs
@@ -54,20 +53,28 @@ impl Settings {
     /// # Errors
     ///
     /// `InvalidConfig`, with the pointer of what is wrong.
-    pub(crate) fn new(config: Config) -> Result<Self, Error> {
-        let started_in = env::current_dir()
-            .map_err(|e| Error::invalid_config(format!("the current directory is gone: {e}")))?;
-        let base_dir = started_in.join(config.base_dir.unwrap_or_default());
-        let cache_dir = match config.cache_dir {
-            Some(directory) if directory.as_os_str().is_empty() => {
+    pub(crate) fn new(config: Config, host: &Host) -> Result<Self, Error> {
+        // Where there is no file (a test, a script) paths are relative to where the process stands.
+        let here = match host.config_dir() {
+            Some(directory) => directory.to_owned(),
+            None => env::current_dir().map_err(|e| {
+                Error::invalid_config(format!("the current directory is gone: {e}"))
+            })?,
+        };
+        let base_dir = here.join(config.base_dir.unwrap_or_default());
+        let cache_dir = match (config.cache_dir, host.state_dir()) {
+            (Some(directory), _) if !directory.as_os_str().is_empty() => base_dir.join(directory),
+            (None, Some(directory)) => directory.to_owned(),
+            (Some(_), _) => {
                 return Err(
                     Error::invalid_config("expected a directory, got nothing").at("/cache_dir")
                 );
             }
-            Some(directory) => directory,
-            None => default_cache_dir(|name| env::var_os(name))?,
+            (None, None) => {
+                let message = "the host has no directory to keep attempts in; name one here";
+                return Err(Error::invalid_config(message).at("/cache_dir"));
+            }
         };
-        let cache_dir = base_dir.join(cache_dir);
         let python = config.python.unwrap_or_else(|| "python3".into());
         if python.as_os_str().is_empty() {
             return Err(Error::invalid_config("expected an interpreter, got nothing").at("/python"));
@@ -92,18 +99,6 @@ impl Settings {
     }
 }
 
-fn default_cache_dir(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("LONGSHORE_STATE_DIR")
-        .map(|state| state.join("local"))
-        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("longshore")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/longshore")))
-        .ok_or_else(|| {
-            let message = "there is no home directory to keep attempts in; name one here";
-            Error::invalid_config(message).at("/cache_dir")
-        })
-}
-
 fn has_colon(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().contains(&b':')
 }
@@ -112,42 +107,33 @@ fn has_colon(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn default_of(set: &[(&str, &str)]) -> Option<PathBuf> {
-        default_cache_dir(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into())).ok()
-    }
-
-    #[test]
-    fn the_cache_is_in_the_hosts_state_else_in_the_users_cache() {
-        let state = ("LONGSHORE_STATE_DIR", "/s");
-        let cache = ("XDG_CACHE_HOME", "/c");
-        let home = ("HOME", "/h");
-        assert_eq!(default_of(&[state, cache, home]), Some("/s/local".into()));
-        assert_eq!(default_of(&[cache, home]), Some("/c/longshore".into()));
-        assert_eq!(default_of(&[("XDG_CACHE_HOME", ""), home]), Some("/h/.cache/longshore".into()));
-        assert_eq!(default_of(&[]), None);
+    fn settings(config: Config) -> Result<Settings, Error> {
+        Settings::new(config, &Host::nowhere())
     }
 
     #[test]
     fn relative_paths_are_relative_to_the_base() {
-        let settings = Settings::new(Config {
+        let settings = settings(Config {
             base_dir: Some("/base".into()),
             cache_dir: Some("cache".into()),
             pythonpath: vec!["jobs".into(), "/abs".into()],
             ..Config::default()
-        });
-        let settings = settings.unwrap();
+        })
+        .unwrap();
         assert_eq!(settings.cache_dir, Path::new("/base/cache"));
         assert_eq!(settings.pythonpath, ["/base/jobs", "/abs"].map(PathBuf::from));
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_place() {
-        let pointer = |config| Settings::new(config).unwrap_err().pointer.unwrap();
+        let pointer = |config| settings(config).unwrap_err().pointer.unwrap();
+        assert_eq!(pointer(Config::default()), "/cache_dir");
         let cache_dir = Some(PathBuf::new());
         assert_eq!(pointer(Config { cache_dir, ..Config::default() }), "/cache_dir");
+        let placed = || Config { cache_dir: Some("/cache".into()), ..Config::default() };
         let python = Some(PathBuf::new());
-        assert_eq!(pointer(Config { python, ..Config::default() }), "/python");
+        assert_eq!(pointer(Config { python, ..placed() }), "/python");
         let pythonpath = vec!["ok".into(), "a:b".into()];
-        assert_eq!(pointer(Config { pythonpath, ..Config::default() }), "/pythonpath/1");
+        assert_eq!(pointer(Config { pythonpath, ..placed() }), "/pythonpath/1");
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -13,7 +13,6 @@ use longshore_plugin_api::{
     LogChunk, Progress, Run, Scope, Verdict, Work,
 };
 use rustix::fs::{Access, access, statvfs};
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -22,14 +21,13 @@ use crate::{
     config::{Config, Settings},
     ending,
     failure::not_started,
-    keepers::{Keeper, Keepers},
-    launch::Launch,
+    keepers::Keepers,
     logs,
     nursery::Nursery,
     progress::Watcher,
     python::Python,
     recover,
-    running::{Refused, Running, Submission},
+    running::Running,
     spares::Spares,
 };
 
@@ -40,7 +38,7 @@ const AFTER_GRACE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The version of our handles.
-const HANDLE: u32 = 1;
+pub(crate) const HANDLE: u32 = 1;
 
 /// The executor `local`.
 #[derive(Debug)]
@@ -49,31 +47,31 @@ pub struct Local {
 }
 
 #[derive(Debug)]
-struct Inner {
-    settings: Settings,
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
     host: Host,
-    running: Running,
+    pub(crate) running: Running,
     started: OnceLock<Started>,
     /// One task per attempt at work; they end with the executor.
-    followers: Mutex<JoinSet<()>>,
+    pub(crate) followers: Mutex<JoinSet<()>>,
 }
 
 /// What there is from `start` on.
 #[derive(Debug)]
-struct Started {
-    boot_id: String,
-    installed: Installed,
-    python: Python,
-    keepers: Keepers,
-    spares: Spares,
-    progress: Watcher,
+pub(crate) struct Started {
+    pub(crate) boot_id: String,
+    pub(crate) installed: Installed,
+    pub(crate) python: Python,
+    pub(crate) keepers: Keepers,
+    pub(crate) spares: Spares,
+    pub(crate) progress: Watcher,
 }
 
 impl Executor for Local {
     type Config = Config;
 
     fn new(config: Config, host: Host) -> Result<Self, Error> {
-        let settings = Settings::new(config)?;
+        let settings = Settings::new(config, &host)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 settings,
@@ -150,6 +148,7 @@ impl Executor for Local {
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(started) = inner.started.get() {
                 started.keepers.close();
+                started.spares.clear();
             }
         });
         closed.await.map_err(|e| Error::internal(format!("cannot wait for the nursery: {e}")))
@@ -173,9 +172,8 @@ impl Executor for Local {
         Ok(())
     }
 
-    // Without a point at which a caller could give it up: an attempt is submitted or it is not.
     async fn submit(&self, job: Job) -> Result<Option<Handle>, Error> {
-        Inner::submit(&self.inner, &job)
+        self.inner.submit(&job)
     }
 
     async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
@@ -279,7 +277,7 @@ impl Executor for Local {
 }
 
 impl Inner {
-    fn started(&self) -> Result<&Started, Error> {
+    pub(crate) fn started(&self) -> Result<&Started, Error> {
         self.started.get().ok_or_else(|| Error::unavailable("the executor has not been started"))
     }
 
@@ -298,70 +296,6 @@ impl Inner {
             .and_then(|handle| handle.data.get("attempts")?.as_str())
             .map_or_else(|| self.settings.attempts(), PathBuf::from);
         AttemptDir::new(&attempts, &attempt.attempt_tag)
-    }
-
-    fn submit(self: &Arc<Self>, job: &Job) -> Result<Option<Handle>, Error> {
-        let started = self.started()?;
-        let attempts = self.settings.attempts();
-        let tag = &job.attempt_tag;
-        let directory = AttemptDir::new(&attempts, tag)?;
-        let submission = self.running.admit(tag).map_err(|refused| match refused {
-            Refused::Present => submitted_before(tag),
-            Refused::Canceled => canceled_before(tag),
-            Refused::Stopping => Error::unavailable("the executor is being stopped"),
-        })?;
-        let ordered = self.order(started, job, &directory, &submission);
-        let keeper = ordered.inspect_err(|_| {
-            submission.set_over();
-            self.running.forget(tag);
-        })?;
-        self.follow(submission, keeper);
-        let data = json!({ "attempts": attempts });
-        Ok(Some(Handle { version: HANDLE, data }))
-    }
-
-    /// Waits, beside everything else, until the keeper is done with a submission.
-    fn follow(self: &Arc<Self>, submission: Arc<Submission>, keeper: Arc<Keeper>) {
-        // Neither the task nor the set may keep an executor alive that is dropped: its keepers must
-        // see that the host is gone.
-        let executor = Arc::downgrade(self);
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.spawn(async move {
-            let again = keeper.done(submission.number).await;
-            submission.set_over();
-            let Some(executor) = executor.upgrade().filter(|_| again) else { return };
-            if let Some(started) = executor.started.get() {
-                started.keepers.put_back(keeper);
-            }
-        });
-        while followers.try_join_next().is_some() {}
-    }
-
-    fn order(
-        &self,
-        started: &Started,
-        job: &Job,
-        directory: &AttemptDir,
-        submission: &Submission,
-    ) -> Result<Arc<Keeper>, Error> {
-        let Started { boot_id, installed, python, keepers, spares, progress } = started;
-        let (number, path) = (submission.number, directory.path());
-        let launch = Launch::plan(job, number, path, &self.settings, installed, python)?;
-        let (tag, params) = (&job.attempt_tag, job.params.get());
-        let created = directory.create(spares, boot_id, &launch.description, params);
-        let opened = created.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => submitted_before(tag),
-            _ => not_started("write", path, &error),
-        })?;
-        progress.watch(tag, path);
-        let ordered = match submission.order(|| keepers.order(&launch.packet, &opened)) {
-            Some(Ok(keeper)) => Ok(keeper),
-            Some(Err(error)) => Err(not_started("start the keeper", &installed.keeper, &error)),
-            None => Err(canceled_before(tag)),
-        };
-        ordered.inspect_err(|_| {
-            let _ = directory.remove();
-        })
     }
 
     /// Returns when nothing of the attempt is left; whoever does not want to wait for ever stops
@@ -390,14 +324,6 @@ impl Inner {
             }
         }
     }
-}
-
-fn submitted_before(tag: &str) -> Error {
-    Error::already_exists(format!("attempt {tag} was submitted before"))
-}
-
-fn canceled_before(tag: &str) -> Error {
-    Error::cancelled(format!("attempt {tag} was canceled before it was submitted"))
 }
 
 fn state(directory: &AttemptDir, boot_id: &str) -> Result<State, Error> {

@@ -33,6 +33,7 @@ mod python;
 mod recover;
 mod running;
 mod spares;
+mod submission;
 
 pub use config::Config;
 pub use executor::Local;

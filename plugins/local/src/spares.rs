@@ -2,7 +2,8 @@
 //!
 //! Making and removing the two directories of an attempt is most of what its files cost (130 of
 //! 160 µs on ext4), so a directory in which a job has left nothing of its own is kept under another
-//! name, beside those in use, and renamed for the next attempt.
+//! name and renamed for the next attempt. Beside those in use: from one directory into another the
+//! same call takes 400 µs.
 
 use std::{
     fs, io,
@@ -31,8 +32,14 @@ const KNOWN: [&str; 6] =
 #[derive(Debug)]
 pub(crate) struct Spares {
     attempts: PathBuf,
-    kept: Mutex<Vec<PathBuf>>,
+    kept: Mutex<Kept>,
     next: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    paths: Vec<PathBuf>,
+    closed: bool,
 }
 
 impl Spares {
@@ -54,7 +61,7 @@ impl Spares {
     ///
     /// `AlreadyExists` if there is one.
     pub(crate) fn make(&self, path: &Path) -> io::Result<()> {
-        let spare = { self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop() };
+        let spare = { self.kept.lock().unwrap_or_else(PoisonError::into_inner).paths.pop() };
         if let Some(spare) = spare {
             match renameat_with(CWD, &spare, CWD, path, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(()),
@@ -76,24 +83,31 @@ impl Spares {
             let _ = fs::remove_file(path.join(name));
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= LIMIT {
+        if kept.closed || kept.paths.len() >= LIMIT {
             return false;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let spare = self.attempts.join(format!("{PREFIX}{}.{number}", std::process::id()));
         let moved = renameat_with(CWD, path, CWD, &spare, RenameFlags::NOREPLACE).is_ok();
         if moved {
-            kept.push(spare);
+            kept.paths.push(spare);
         }
         moved
+    }
+
+    /// Removes what is kept, and keeps no more.
+    pub(crate) fn clear(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for spare in kept.paths.drain(..) {
+            let _ = fs::remove_dir_all(spare);
+        }
+        kept.closed = true;
     }
 }
 
 impl Drop for Spares {
     fn drop(&mut self) {
-        for spare in self.kept.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            let _ = fs::remove_dir_all(spare);
-        }
+        self.clear();
     }
 }
 
