@@ -55,14 +55,13 @@ impl Host {
             }
         }
         built.install("local", &directory.join("plugins"))?;
-        let config = fs::read_to_string(example.join("longshore.toml")).map_err(failed)?;
-        // A free port of the system's choice: two demos may run at once.
-        let config = format!("{config}\n[server]\nlisten = \"127.0.0.1:0\"\n");
-        fs::write(directory.join("longshore.toml"), config).map_err(failed)?;
+        fs::copy(example.join("longshore.toml"), directory.join("longshore.toml"))
+            .map_err(failed)?;
 
         let log = fs::File::create(directory.join("host.log")).map_err(failed)?;
         let mut child = Command::new(&built.host)
-            .args(["serve", "--config"])
+            // A free port of the system's choice: whatever else runs here, the demo does, too.
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
             .arg(directory.join("longshore.toml"))
             .current_dir(&directory)
             .stdin(Stdio::null())
@@ -162,7 +161,7 @@ impl Host {
              {host} serve --config {config}\n  \
              {host} jobs show {job} --config {config}\n  \
              {host} submit word_count --params '{{\"text\": \"two words\"}}' --wait --config {config}\n\n\
-             and docs/writing-a-plugin.md, examples/scoring/scorers/jobs.py, docs/configuration.md.",
+             the last two in another terminal. To read: examples/scoring/scorers/jobs.py, docs/configuration.md.",
             shown(&self.directory)
         )
     }
