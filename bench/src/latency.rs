@@ -40,7 +40,11 @@ pub(crate) async fn calls(table: &mut Table) -> Outcome {
         open.executor.health().await?;
     }
     let each = began.elapsed() / CALLS;
-    table.row("one call through the plugin ABI (`health`)", format!("{} ns", each.as_nanos()), "in-process".to_owned());
+    table.row(
+        "one call through the plugin ABI (`health`)",
+        format!("{} ns", each.as_nanos()),
+        "in-process".to_owned(),
+    );
     world.close().await;
     Ok(())
 }

@@ -5,7 +5,10 @@ use std::{
     time::Instant,
 };
 
-use sqlx::{Connection as _, SqliteConnection, sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous}};
+use sqlx::{
+    Connection as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
 
 use crate::{Outcome, table::Table, world::built};
 
@@ -42,7 +45,9 @@ pub(crate) async fn bare_sql(table: &mut Table) -> Outcome<f64> {
     )
     .execute(&mut bare)
     .await?;
-    let fill = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS}) INSERT INTO jobs (state, run_at, payload) SELECT 0, i, zeroblob(60) FROM n");
+    let fill = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS}) INSERT INTO jobs (state, run_at, payload) SELECT 0, i, zeroblob(60) FROM n"
+    );
     sqlx::raw_sql(sqlx::AssertSqlSafe(fill)).execute(&mut bare).await?;
     let began = Instant::now();
     for _ in 0..JOBS / BATCH {
@@ -55,7 +60,9 @@ pub(crate) async fn bare_sql(table: &mut Table) -> Outcome<f64> {
         sqlx::raw_sql("COMMIT").execute(&mut bare).await?;
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut bare).await?;
         let ids = serde_json::to_string(&ids.into_iter().map(|(id,)| id).collect::<Vec<_>>())?;
-        let done = sqlx::query_as::<_, (i64,)>("UPDATE jobs SET state = 2, owner = NULL, lease = NULL WHERE state = 1 AND id IN (SELECT value FROM json_each($1)) RETURNING id");
+        let done = sqlx::query_as::<_, (i64,)>(
+            "UPDATE jobs SET state = 2, owner = NULL, lease = NULL WHERE state = 1 AND id IN (SELECT value FROM json_each($1)) RETURNING id",
+        );
         done.bind(ids).fetch_all(&mut bare).await?;
         sqlx::raw_sql("COMMIT").execute(&mut bare).await?;
     }

@@ -48,7 +48,11 @@ pub(crate) async fn submissions(table: &mut Table) -> Outcome {
     for client in clients {
         client.await?;
     }
-    table.rate("submissions, one a call, 64 clients", 12_800.0 / began.elapsed().as_secs_f64(), None);
+    table.rate(
+        "submissions, one a call, 64 clients",
+        12_800.0 / began.elapsed().as_secs_f64(),
+        None,
+    );
     if let Ok(world) = std::sync::Arc::try_unwrap(world) {
         world.close().await;
     }

@@ -18,7 +18,11 @@ pub(crate) async fn local(table: &mut Table) -> Outcome {
     world.host.start().await?;
     world.done().await?;
     let rate = JOBS as f64 / began.elapsed().as_secs_f64();
-    table.rate("`local` jobs of /bin/true, keeper and all", rate, Some(("the raw spawn rate", raw)));
+    table.rate(
+        "`local` jobs of /bin/true, keeper and all",
+        rate,
+        Some(("the raw spawn rate", raw)),
+    );
     world.close().await;
     Ok(())
 }

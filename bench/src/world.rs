@@ -28,7 +28,12 @@ impl World {
         Ok(Self { host, _directory: directory })
     }
 
-    pub(crate) async fn submit(&self, job_name: &str, params: &str, count: usize) -> Outcome<Vec<longshore::job::JobId>> {
+    pub(crate) async fn submit(
+        &self,
+        job_name: &str,
+        params: &str,
+        count: usize,
+    ) -> Outcome<Vec<longshore::job::JobId>> {
         let admin = Caller { name: "bench".to_owned(), role: longshore::config::Role::Admin };
         let submission = Submission {
             job_name: job_name.to_owned(),

@@ -1,6 +1,9 @@
 //! What the other chores run: the host and its plugins.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::run::{Done, cargo, root, run};
 
@@ -21,7 +24,8 @@ pub(crate) fn build(packages: &[&str], release: bool) -> Done<Built> {
         command.arg("--release");
     }
     run(&mut command)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let directory = target.join(if release { "release" } else { "debug" });
     Ok(Built { host: directory.join("longshore"), directory })
 }
@@ -36,6 +40,7 @@ impl Built {
             fs::copy(self.directory.join(&name), &draft)?;
             fs::rename(&draft, into.join(&name))
         };
-        install().map_err(|error| format!("cannot install `{name}` into {}: {error}", into.display()))
+        install()
+            .map_err(|error| format!("cannot install `{name}` into {}: {error}", into.display()))
     }
 }

@@ -29,7 +29,11 @@ pub(crate) fn demo() -> Done {
     let failed = ended.iter().filter(|job| job["status"] != "SUCCEEDED").count();
     println!("{}", host.next_steps(&ended));
     drop(host);
-    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} jobs did not succeed", ended.len())) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(format!("{failed} of {} jobs did not succeed", ended.len()))
+    }
 }
 
 /// A running host in a directory of its own.
@@ -46,12 +50,14 @@ impl Host {
         let directory = root().join("target/demo");
         let _ = fs::remove_dir_all(&directory);
         let example = root().join("examples/scoring");
-        let failed = |error: std::io::Error| format!("cannot prepare {}: {error}", directory.display());
+        let failed =
+            |error: std::io::Error| format!("cannot prepare {}: {error}", directory.display());
         fs::create_dir_all(directory.join("scorers")).map_err(failed)?;
         for entry in fs::read_dir(example.join("scorers")).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.path().extension().is_some_and(|extension| extension == "py") {
-                fs::copy(entry.path(), directory.join("scorers").join(entry.file_name())).map_err(failed)?;
+                fs::copy(entry.path(), directory.join("scorers").join(entry.file_name()))
+                    .map_err(failed)?;
             }
         }
         built.install("local", &directory.join("plugins"))?;
@@ -72,7 +78,12 @@ impl Host {
         // The host says where it listens when it is ready, and nothing before.
         let mut line = String::new();
         let answered = BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line);
-        let url = line.split_whitespace().last().filter(|_| answered.is_ok()).unwrap_or_default().to_owned();
+        let url = line
+            .split_whitespace()
+            .last()
+            .filter(|_| answered.is_ok())
+            .unwrap_or_default()
+            .to_owned();
         let token = fs::read_to_string(directory.join("state/admin-token")).unwrap_or_default();
         let host = Self { child, host: built.host.clone(), directory, url, token };
         if host.url.is_empty() {
@@ -85,14 +96,18 @@ impl Host {
     fn longshore(&self) -> Command {
         let mut command = Command::new(&self.host);
         command.arg("--config").arg(self.directory.join("longshore.toml"));
-        command.env("LONGSHORE_URL", &self.url).env("LONGSHORE_TOKEN", &self.token).current_dir(&self.directory);
+        command
+            .env("LONGSHORE_URL", &self.url)
+            .env("LONGSHORE_TOKEN", &self.token)
+            .current_dir(&self.directory);
         command
     }
 
     /// One job for each batch of traces, and one command for contrast.
     fn submit(&self) -> Done<Vec<String>> {
         let traces = root().join("examples/traces/traces.jsonl");
-        let lines = fs::read(&traces).map_err(|error| format!("cannot read {}: {error}", traces.display()))?;
+        let lines = fs::read(&traces)
+            .map_err(|error| format!("cannot read {}: {error}", traces.display()))?;
         let lines = lines.iter().filter(|byte| **byte == b'\n').count();
         let mut jobs = Vec::new();
         for offset in (0..lines).step_by(BATCH) {
@@ -104,7 +119,13 @@ impl Host {
             jobs.push(id(&read(command)?)?);
         }
         let command = &mut self.longshore();
-        jobs.push(id(&read(command.args(["submit", "word_count", "--params", r#"{"text": "a few words"}"#, "--json"]))?)?);
+        jobs.push(id(&read(command.args([
+            "submit",
+            "word_count",
+            "--params",
+            r#"{"text": "a few words"}"#,
+            "--json",
+        ]))?)?);
         println!("{lines} traces in {} jobs", jobs.len());
         Ok(jobs)
     }
@@ -117,8 +138,9 @@ impl Host {
     /// Shows the progress of all jobs until the last one has ended.
     fn watch(&self, ids: &[String]) -> Done<Vec<Value>> {
         let bars = MultiProgress::new();
-        let style = ProgressStyle::with_template("{prefix:>14} {bar:30} {pos:>3}/{len:3} {wide_msg}")
-            .map_err(|error| error.to_string())?;
+        let style =
+            ProgressStyle::with_template("{prefix:>14} {bar:30} {pos:>3}/{len:3} {wide_msg}")
+                .map_err(|error| error.to_string())?;
         let bar = |id: &String| {
             let bar = ProgressBar::new(BATCH as u64).with_style(style.clone());
             bars.add(bar).with_prefix(id[id.len() - 8..].to_owned())
@@ -127,7 +149,9 @@ impl Host {
         let mut ended: Vec<Option<Value>> = vec![None; ids.len()];
         let mut seen = 0;
         while ended.iter().any(Option::is_none) {
-            for (at, id) in ids.iter().enumerate().filter(|(at, _)| ended[*at].is_none()).collect::<Vec<_>>() {
+            for (at, id) in
+                ids.iter().enumerate().filter(|(at, _)| ended[*at].is_none()).collect::<Vec<_>>()
+            {
                 let job = self.job(id)?;
                 let status = job["status"].as_str().unwrap_or_default().to_owned();
                 if let Some(done) = job["progress"]["completed"].as_u64() {
@@ -176,8 +200,12 @@ impl Drop for Host {
 }
 
 fn id(printed: &str) -> Done<String> {
-    let job: Value = serde_json::from_str(printed).map_err(|error| format!("`submit` printed no JSON: {error}"))?;
-    job["job_id"].as_str().map(str::to_owned).ok_or_else(|| format!("`submit` printed no job id: {printed}"))
+    let job: Value = serde_json::from_str(printed)
+        .map_err(|error| format!("`submit` printed no JSON: {error}"))?;
+    job["job_id"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("`submit` printed no job id: {printed}"))
 }
 
 fn shown(path: &Path) -> String {
@@ -187,11 +215,20 @@ fn shown(path: &Path) -> String {
 
 /// The results, a line a job.
 fn table(jobs: &[Value]) {
-    println!("\n{:<38} {:<13} {:<10} {:>6} {:>6} {:>12} {:>9} {:>11}", "job", "type", "status", "scored", "broken", "correctness", "tool_use", "politeness");
+    println!(
+        "\n{:<38} {:<13} {:<10} {:>6} {:>6} {:>12} {:>9} {:>11}",
+        "job", "type", "status", "scored", "broken", "correctness", "tool_use", "politeness"
+    );
     for job in jobs {
         let summary = &job["result"]["summary"];
-        let mean = |scorer: &str| summary["mean"][scorer].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.2}"));
-        let count = |name: &str| summary[name].as_u64().map_or_else(|| "-".to_owned(), |count| count.to_string());
+        let mean = |scorer: &str| {
+            summary["mean"][scorer]
+                .as_f64()
+                .map_or_else(|| "-".to_owned(), |mean| format!("{mean:.2}"))
+        };
+        let count = |name: &str| {
+            summary[name].as_u64().map_or_else(|| "-".to_owned(), |count| count.to_string())
+        };
         println!(
             "{:<38} {:<13} {:<10} {:>6} {:>6} {:>12} {:>9} {:>11}",
             job["job_id"].as_str().unwrap_or_default(),
