@@ -90,6 +90,10 @@ said! {
     without_a_configuration_a_host_must_be_named(desk) {} ["jobs", "list"];
     mistakes_in_the_configuration_are_reported_at_once(desk) { desk.configure(WRONG); } ["config", "check"];
     a_host_does_not_start_with_mistakes(desk) { desk.configure(WRONG); } ["serve"];
+    a_host_does_not_start_without_its_default_executor(desk) {
+        desk.configure(&format!("server.listen = \"127.0.0.1:0\"\nlog.level = \"error\"\n{RIGHT}"));
+        fs::create_dir(desk.path("plugins")).unwrap();
+    } ["serve"];
     mistakes_are_reported_to_a_script(desk) { desk.configure("state_dir = 7\n"); } ["config", "check", "--json"];
     an_executor_without_its_plugin_is_a_mistake(desk) {
         desk.configure(RIGHT);
@@ -364,6 +368,33 @@ fn a_list_goes_on_over_pages_until_it_has_enough() {
         "{}",
         asked[1]
     );
+}
+
+#[test]
+fn output_that_ends_before_its_job_does_is_a_failure() {
+    let job = |status: &str| {
+        format!(r#"{{"job_id": "{ID}", "job_name": "score", "status": "{status}"}}"#)
+    };
+    let follow = |status: &str| {
+        let host = Scripted::answers_in_turn(&[(200, "line 1\n"), (200, &job(status))]);
+        let said = Desk::new().ask(&host, &["jobs", "logs", "--follow", ID]);
+        assert_eq!(said.stdout, "line 1\n");
+        (said.code, said.stderr.replace(&host.url(), "[URL]"))
+    };
+    assert_eq!(follow("FAILED"), (0, String::new()));
+    let (code, stderr) = follow("RUNNING");
+    assert_eq!(code, 1);
+    agreed("output_that_ends_before_its_job_does", &stderr);
+}
+
+#[test]
+fn a_script_that_watches_gets_a_line_for_each_change() {
+    let job =
+        |status: &str| format!(r#"{{"job_id":"{ID}","job_name":"score","status":"{status}"}}"#);
+    let (pending, ended) = (job("PENDING"), job("SUCCEEDED"));
+    let host = Scripted::answers_in_turn(&[(200, &pending), (200, &pending), (200, &ended)]);
+    let said = Desk::new().ask(&host, &["jobs", "watch", "--json", ID]);
+    assert_eq!((said.code, said.stdout), (0, format!("{pending}\n{ended}\n")));
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(super) enum Trust {
     System,
     /// This one, and no other.
     Certificate(PathBuf),
+    /// Whoever answers.
+    Anybody,
 }
 
 /// Why the host did not give what was asked for.
@@ -130,6 +132,16 @@ pub enum ClientError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Its certificate is not believed, or it speaks no TLS that is understood.
+    #[error(
+        "no trust in what answers at {url}; add the issuer of its certificate to this system's, or name it in SSL_CERT_FILE"
+    )]
+    Untrusted {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
+        source: io::Error,
+    },
 }
 
 impl ClientError {
@@ -143,7 +155,8 @@ impl ClientError {
             | Self::NoAdminToken { .. }
             | Self::NoToken { .. }
             | Self::Unauthorised { .. }
-            | Self::Unreachable { .. } => Exit::Unreachable,
+            | Self::Unreachable { .. }
+            | Self::Untrusted { .. } => Exit::Unreachable,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } => Exit::Refused,
             Self::Troubled { .. } => Exit::Failure,
@@ -159,9 +172,13 @@ impl ClientError {
 
 impl Client {
     pub(super) fn new(url: String, token: &str, trust: &Trust) -> Result<Self, ClientError> {
-        let roots = match trust {
-            Trust::System => RootCerts::PlatformVerifier,
-            Trust::Certificate(path) => RootCerts::Specific(certificates(path)?.into()),
+        let tls = TlsConfig::builder();
+        let tls = match trust {
+            Trust::System => tls.root_certs(RootCerts::PlatformVerifier),
+            Trust::Certificate(path) => {
+                tls.root_certs(RootCerts::Specific(certificates(path)?.into()))
+            }
+            Trust::Anybody => tls.disable_verification(true),
         };
         // A proxy of the environment is for the world outside.
         let proxy = if is_loopback(&url) { None } else { Proxy::try_from_env() };
@@ -171,7 +188,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy)
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(tls.build())
             .timeout_connect(Some(CONNECT))
             .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -269,12 +286,20 @@ impl Client {
     }
 
     fn unreachable(&self, error: Error) -> ClientError {
-        let source = match error {
+        let url = self.url.clone();
+        match error {
+            // What TLS has to say comes as an error of the connection.
+            Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                ClientError::Untrusted { url, source: error }
+            }
+            Error::Protocol(error) => {
+                let message = format!("it does not speak HTTP ({error}); is it HTTPS?");
+                ClientError::Foreign { url, message }
+            }
             // It says what it is by itself.
-            Error::Io(error) => error.into(),
-            other => other.into(),
-        };
-        ClientError::Unreachable { url: self.url.clone(), source }
+            Error::Io(error) => ClientError::Unreachable { url, source: error.into() },
+            other => ClientError::Unreachable { url, source: other.into() },
+        }
     }
 
     /// What an answer other than yes means.

@@ -19,8 +19,9 @@ use super::{block_on, error::CliError, exit::Exit, logging, output::Output, reac
 /// Checks everything around the host, and says how to mend it
 ///
 /// The configuration, the state directory and its disk, the database, plugins, executors, Python, the
-/// host itself and its clock. Changes nothing; while no host runs, it opens the executors for a moment
-/// to ask what they need. Ends with 1 if something fails; a warning is no failure.
+/// host itself and its clock. Changes nothing that is the host's. While no host runs, it opens the
+/// executors for a moment to ask what they need, and they may make directories of their own. Ends with
+/// 1 if something fails; a warning is no failure.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   $ longshore doctor --config /etc/longshore/longshore.toml")]

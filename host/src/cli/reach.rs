@@ -15,7 +15,7 @@ use super::{
     say,
 };
 use crate::{
-    config::{self, Config},
+    config::{self, Config, Tls},
     tokens::admin_token_path,
 };
 
@@ -60,11 +60,8 @@ impl Reach {
             // The admin token of this machine's host is nobody else's to see.
             (None, _) => return Err(ClientError::NoToken { url }.into()),
         };
-        let trust = match config.and_then(|config| config.server.tls) {
-            // The host's own certificate need not be signed by anybody that the system knows.
-            Some(tls) if self.url.is_none() => Trust::Certificate(tls.cert),
-            _ => Trust::System,
-        };
+        let own = config.filter(|_| self.url.is_none());
+        let trust = trust(&url, own.and_then(|config| config.server.tls));
         Ok(Client::new(url, &token, &trust)?)
     }
 
@@ -114,6 +111,18 @@ fn connectable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+/// Whom to believe that it is the host. `own` is the certificate that the configuration gives it.
+fn trust(url: &str, own: Option<Tls>) -> Trust {
+    match own {
+        // A certificate guards the way there, and here is none: whoever could listen in its place could
+        // do so without TLS, too. It may well be a self-signed one, or name another address.
+        _ if is_loopback(url) => Trust::Anybody,
+        // It need not be signed by anybody that the system knows.
+        Some(tls) => Trust::Certificate(tls.cert),
+        None => Trust::System,
+    }
 }
 
 /// Whether that address is this machine's own, or the one by which the configuration's host is known.
@@ -207,6 +216,14 @@ mod tests {
         {
             assert!(!is_own(other, &config), "{other}");
         }
+    }
+
+    #[test]
+    fn a_certificate_counts_wherever_there_is_a_way_to_guard() {
+        let own = || Some(Tls { cert: "cert.pem".into(), key: "key.pem".into() });
+        assert!(matches!(trust("https://jobs.example.org", None), Trust::System));
+        assert!(matches!(trust("https://10.0.0.1:7878", own()), Trust::Certificate(_)));
+        assert!(matches!(trust("https://127.0.0.1:7878", own()), Trust::Anybody));
     }
 
     #[test]

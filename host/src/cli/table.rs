@@ -1,4 +1,4 @@
-//! Columns for people.
+//! Columns and counts for people.
 
 use std::fmt;
 
@@ -35,6 +35,11 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
+}
+
+/// So many of something: `1 job`, `2 jobs`.
+pub(super) fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Characters as they are seen: colours take no room.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::whole;
 use crate::{
-    cli::{error::CliError, exit::Exit, logging, output::Output, plugin, reach},
+    cli::{error::CliError, exit::Exit, logging, output::Output, plugin, reach, table::count},
     config::Mistakes,
 };
 
@@ -78,8 +78,4 @@ fn mistakes(error: &CliError) -> Option<&Mistakes> {
         ) => Some(mistakes),
         _ => None,
     }
-}
-
-fn count(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }

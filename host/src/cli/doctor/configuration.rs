@@ -1,7 +1,11 @@
 //! The file, and the tokens that it names.
 
 use super::finding::{Finding, failed, ok};
-use crate::{cli::error::CliError, config::Config, report::Chain};
+use crate::{
+    cli::{error::CliError, table::count},
+    config::Config,
+    report::Chain,
+};
 
 const SUBJECT: &str = "configuration";
 
@@ -13,7 +17,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let (types, executors) = (config.job_types.len(), config.executors.len());
     let mut findings = vec![ok(
         SUBJECT,
-        format!("no mistakes; {types} job types in the file, {executors} executors"),
+        format!("no mistakes; {}, {}", count(types, "job type"), count(executors, "executor")),
     )];
     if let Err(mistakes) = config.check_secrets() {
         findings.push(failed("tokens", mistakes.to_string()));

@@ -56,9 +56,9 @@ impl Finding {
             Level::Fail => (Tone::Bad, "fail"),
         };
         let word = style.paint(tone, format_args!("{word:<4}"));
-        let below = "\n                      ";
+        let below = "\n                       ";
         let message = self.message.trim_end().replace('\n', below);
-        let mut line = format!("{word}  {:<14}  {message}", self.subject);
+        let mut line = format!("{word}  {:<15}  {message}", self.subject);
         if let Some(way_out) = &self.way_out {
             line += below;
             line += &style.paint(Tone::Quiet, format_args!("(hint: {way_out})"));
