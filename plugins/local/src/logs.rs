@@ -32,13 +32,14 @@ pub(crate) fn read(directory: &Path, offset: u64, over: bool) -> io::Result<LogC
 
 /// The last output, at most `limit` bytes, from the start of a line if there is one.
 pub(crate) fn tail(directory: &Path, total: u64, limit: usize) -> String {
+    if total == 0 {
+        return String::new();
+    }
     let start = total.saturating_sub(limit as u64);
     let bytes = from(directory, start, limit).unwrap_or_default();
-    let cut = if start == 0 {
-        0
-    } else {
-        bytes.iter().position(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
-    };
+    // The end of a line that is longer than the limit is better than nothing.
+    let line = bytes.iter().position(|byte| *byte == b'\n').map(|newline| newline + 1);
+    let cut = line.filter(|line| start > 0 && *line < bytes.len()).unwrap_or(0);
     String::from_utf8_lossy(&bytes[cut..]).into_owned()
 }
 
