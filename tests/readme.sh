@@ -16,6 +16,11 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-$root/target}")/readme
 export CARGO_TARGET_DIR
+# What the calling cargo says about its own package. A reader has none of it, and build scripts that
+# look at it would make cargo build half of the dependencies twice.
+for name in $(compgen -e CARGO_PKG_) $(compgen -e CARGO_MANIFEST_); do
+    unset "$name"
+done
 
 commands=$(awk '
     /^<!-- run by tests\/readme.sh -->$/ { marked = 1; next }
