@@ -22,20 +22,6 @@ for name in $(compgen -e CARGO_PKG_) $(compgen -e CARGO_MANIFEST_); do
     unset "$name"
 done
 
-commands=$(awk '
-    /^<!-- run by tests\/readme.sh -->$/ { marked = 1; next }
-    marked && /^```sh$/                  { inside = 1; marked = 0; next }
-    inside && /^```$/                    { inside = 0; next }
-    inside && NF                         { sub(/[ \t]+#.*$/, ""); print }
-    marked && NF                         { marked = 0 }
-' "$root/README.md")
-for promised in "cargo xtask demo" "cargo xtask test"; do
-    if ! grep --quiet --line-regexp --fixed-strings "$promised" <<<"$commands"; then
-        echo "readme.sh: README.md does not tell to run \`$promised\` in a marked block" >&2
-        exit 1
-    fi
-done
-
 folder=$(mktemp --directory)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
@@ -43,6 +29,20 @@ cd "$folder"
 git clone --quiet --no-local "$root" longshore
 cd longshore
 echo "a fresh clone of $(git rev-parse --short HEAD) in $PWD"
+
+commands=$(awk '
+    /^<!-- run by tests\/readme.sh -->$/ { marked = 1; next }
+    marked && /^```sh$/                  { inside = 1; marked = 0; next }
+    inside && /^```$/                    { inside = 0; next }
+    inside && NF                         { sub(/[ \t]+#.*$/, ""); print }
+    marked && NF                         { marked = 0 }
+' README.md)
+for promised in "cargo xtask demo" "cargo xtask test"; do
+    if ! grep --quiet --line-regexp --fixed-strings "$promised" <<<"$commands"; then
+        echo "readme.sh: README.md does not tell to run \`$promised\` in a marked block" >&2
+        exit 1
+    fi
+done
 
 # Where it sends its readers is there.
 while IFS=: read -r page target; do
