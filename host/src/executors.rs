@@ -36,7 +36,10 @@ pub struct Executors {
 impl Executors {
     /// Executors of a host whose own place is called `here`.
     #[must_use]
-    pub fn new(here: String, open: impl IntoIterator<Item = (String, Arc<dyn HostedExecutor>)>) -> Self {
+    pub fn new(
+        here: String,
+        open: impl IntoIterator<Item = (String, Arc<dyn HostedExecutor>)>,
+    ) -> Self {
         let open = open
             .into_iter()
             .map(|(name, executor)| {
@@ -69,7 +72,11 @@ impl Executors {
     /// Where work submitted to that executor now would physically be.
     #[must_use]
     pub fn locality(&self, open: &Open) -> String {
-        open.locality.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| self.here.clone())
+        open.locality
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .unwrap_or_else(|| self.here.clone())
     }
 
     /// Asks every executor how it is and where its work would be; says whether one is well again.
@@ -126,7 +133,10 @@ impl Open {
 
 impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Open").field("name", &self.name).field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Open")
+            .field("name", &self.name)
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }
 

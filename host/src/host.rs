@@ -85,7 +85,9 @@ pub enum StartError {
     #[error("the declared job types do not fit the configuration")]
     Declared(#[source] Mistakes),
     /// An executor that the host cannot do without.
-    #[error("executor `{executor}` is required and cannot start; mend it, or route its jobs elsewhere and set `required = false`")]
+    #[error(
+        "executor `{executor}` is required and cannot start; mend it, or route its jobs elsewhere and set `required = false`"
+    )]
     Executor {
         /// Its name.
         executor: String,
@@ -154,8 +156,10 @@ impl Host {
         };
         let worker =
             Worker::new(store.clone(), executors, types.clone(), identity.id, settings, watching);
-        let offered =
-            types.values().map(|job_type| format!("{}/{}", job_type.executor, job_type.name)).collect();
+        let offered = types
+            .values()
+            .map(|job_type| format!("{}/{}", job_type.executor, job_type.name))
+            .collect();
         let recovery = Recovery::new(
             store.clone(),
             Arc::clone(&worker),
@@ -235,8 +239,9 @@ impl Host {
         let mut jobs = Vec::with_capacity(submissions.len());
         let mut shapes: BTreeMap<String, (Arc<config::JobType>, usize, usize)> = BTreeMap::new();
         for (index, submission) in submissions.into_iter().enumerate() {
-            let (job, job_type) =
-                rules.admit(caller, submission).map_err(|rejection| Rejection { index, ..rejection })?;
+            let (job, job_type) = rules
+                .admit(caller, submission)
+                .map_err(|rejection| Rejection { index, ..rejection })?;
             let size = job.params.len();
             let shape = shapes.entry(job_type.name.clone()).or_insert((job_type, size, index));
             if size > shape.1 {
@@ -257,7 +262,12 @@ impl Host {
     async fn ask_executor(&self, job_type: &config::JobType, size: usize) -> Result<(), Rejection> {
         let Some(open) = self.worker.executors().get(&job_type.executor) else { return Ok(()) };
         match open.executor.validate_job(&submission::shape(job_type, size)).await {
-            Err(error) if matches!(error.kind, ErrorKind::InvalidJob | ErrorKind::Unsupported | ErrorKind::Denied) => {
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::InvalidJob | ErrorKind::Unsupported | ErrorKind::Denied
+                ) =>
+            {
                 Err(Rejection {
                     index: 0,
                     field: "job_name".to_owned(),
@@ -295,9 +305,12 @@ impl Host {
 
     async fn beat(&self) {
         let executors = self.advertised();
-        match self.store.replica_beat(self.identity.id, self.identity.incarnation, executors).await {
+        match self.store.replica_beat(self.identity.id, self.identity.incarnation, executors).await
+        {
             Ok(crate::job::Fenced::Held) => {}
-            Ok(crate::job::Fenced::Lost) => tracing::error!("another host has taken this replica's seat"),
+            Ok(crate::job::Fenced::Lost) => {
+                tracing::error!("another host has taken this replica's seat")
+            }
             Err(error) => tracing::warn!(error = %error, "could not beat"),
         }
     }

@@ -50,7 +50,9 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// Another host sits there.
-    #[error("another longshore host uses the state directory `{path}`; stop it or give this one its own `state_dir`")]
+    #[error(
+        "another longshore host uses the state directory `{path}`; stop it or give this one its own `state_dir`"
+    )]
     Taken {
         /// The directory.
         path: PathBuf,
@@ -110,7 +112,8 @@ impl Identity {
 
 fn keep(path: &Path, kept: &Kept) -> io::Result<()> {
     let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(serde_json::to_string(kept)?.as_bytes())?;
     file.sync_all()?;
     fs::rename(draft, path)
@@ -118,7 +121,9 @@ fn keep(path: &Path, kept: &Kept) -> io::Result<()> {
 
 /// What makes this machine itself; a container without one is told apart by its name.
 fn machine_id() -> String {
-    let read = |path| fs::read_to_string(path).ok().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+    let read = |path| {
+        fs::read_to_string(path).ok().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+    };
     read("/etc/machine-id")
         .or_else(|| read("/var/lib/dbus/machine-id"))
         .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
@@ -144,7 +149,8 @@ mod tests {
     #[test]
     fn a_seat_that_was_copied_from_another_machine_is_left() {
         let directory = tempfile::tempdir().unwrap();
-        let stranger = Kept { replica: ReplicaId(Uuid::now_v7()), machine_id: "another".to_owned() };
+        let stranger =
+            Kept { replica: ReplicaId(Uuid::now_v7()), machine_id: "another".to_owned() };
         keep(&directory.path().join("replica.json"), &stranger).unwrap();
         assert_ne!(Identity::take(directory.path()).unwrap().id, stranger.replica);
     }

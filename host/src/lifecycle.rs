@@ -203,18 +203,43 @@ const ATTEMPTED: &[State] = &[Running, NeedsRecovery];
 
 /// The whole machine, one row per event.
 pub const TRANSITIONS: &[Transition] = &[
-    row(Event::Submit, &[], &[Pending], "everything validated; a rejected submission leaves no row"),
+    row(
+        Event::Submit,
+        &[],
+        &[Pending],
+        "everything validated; a rejected submission leaves no row",
+    ),
     row(Event::Claim, &[Pending], &[Running], "due, a free slot, the executor is ready here"),
     row(Event::Renew, &[Running], &[Running], "claim token"),
     row(Event::Release, &[Running], &[Pending], "claim token; work none or gone"),
     row(Event::Retry, ATTEMPTED, &[Pending], "claim token; transient, budget left, work gone"),
-    row(Event::Settle, ATTEMPTED, &State::TERMINAL, "claim token; no stored report but the one it settles"),
+    row(
+        Event::Settle,
+        ATTEMPTED,
+        &State::TERMINAL,
+        "claim token; no stored report but the one it settles",
+    ),
     row(Event::Cancel, UNFINISHED, &[Canceled], "anybody who may; with a reason"),
     row(Event::Mark, &[Running], &[NeedsRecovery], "claim token, or lease expired, or overdue"),
-    row(Event::Reattach, &[NeedsRecovery], &[Running], "claim token as it was when the executor was asked"),
-    row(Event::Requeue, &[NeedsRecovery], &[Pending], "likewise; work gone; counts against max_recoveries"),
+    row(
+        Event::Reattach,
+        &[NeedsRecovery],
+        &[Running],
+        "claim token as it was when the executor was asked",
+    ),
+    row(
+        Event::Requeue,
+        &[NeedsRecovery],
+        &[Pending],
+        "likewise; work gone; counts against max_recoveries",
+    ),
     row(Event::GiveUp, &[NeedsRecovery], &[Failed], "likewise"),
-    row(Event::Orphan, &[Pending], &[Failed], "nobody has offered its type or executor for orphan_after"),
+    row(
+        Event::Orphan,
+        &[Pending],
+        &[Failed],
+        "nobody has offered its type or executor for orphan_after",
+    ),
 ];
 
 const fn row(
@@ -247,7 +272,10 @@ mod tests {
     #[test]
     fn every_state_is_reached_and_only_the_ends_are_ends() {
         for state in State::ALL {
-            assert!(TRANSITIONS.iter().any(|row| row.to.contains(&state)), "{state} is never reached");
+            assert!(
+                TRANSITIONS.iter().any(|row| row.to.contains(&state)),
+                "{state} is never reached"
+            );
             let left = TRANSITIONS.iter().any(|row| row.from.contains(&state));
             assert_eq!(left, !state.is_terminal(), "{state}");
         }

@@ -189,7 +189,12 @@ impl Recovery {
     }
 
     /// One question for all rows of an executor that are where it looks.
-    async fn ask(&self, open: &Open, rows: &[Unresolved], pass: &mut Pass) -> HashMap<uuid::Uuid, Found> {
+    async fn ask(
+        &self,
+        open: &Open,
+        rows: &[Unresolved],
+        pass: &mut Pass,
+    ) -> HashMap<uuid::Uuid, Found> {
         let here = self.worker.executors().locality(open);
         let attempts: Vec<api::Attempt> = rows
             .iter()
@@ -203,7 +208,9 @@ impl Recovery {
             Ok(verdicts) => verdicts
                 .into_iter()
                 // A tag that nobody asked about is nonsense, and nonsense changes nothing.
-                .filter_map(|verdict| Some((uuid::Uuid::try_parse(&verdict.attempt_tag).ok()?, verdict.found)))
+                .filter_map(|verdict| {
+                    Some((uuid::Uuid::try_parse(&verdict.attempt_tag).ok()?, verdict.found))
+                })
                 .collect(),
             Err(error) => {
                 tracing::warn!(executor = open.name, %error, "could not ask for what it has");
@@ -243,7 +250,8 @@ impl Recovery {
             }
             Step::StopOverdue => {
                 let work = self.stop(row, open).await;
-                let error = format!("job {id} ({}) ran out of time while nobody watched it", row.job_type);
+                let error =
+                    format!("job {id} ({}) ran out of time while nobody watched it", row.job_type);
                 let ended = Ended { outcome: Outcome::Timeout { error }, work };
                 if self.store.job_settle(id, token, unlock, &ended).await? == Fenced::Held {
                     pass.timed_out += 1;
@@ -271,7 +279,8 @@ impl Recovery {
     }
 
     async fn reattach(&self, row: &Unresolved) -> Result<bool, StoreError> {
-        let new = self.store.job_reattach(row.id, row.token, self.owner, self.settings.lease).await?;
+        let new =
+            self.store.job_reattach(row.id, row.token, self.owner, self.settings.lease).await?;
         let Some(token) = new else { return Ok(false) };
         let watched = match self.store.job_reattached(row.id, token).await? {
             Some(found) => self.worker.rejoin(found).await,

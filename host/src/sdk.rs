@@ -21,7 +21,8 @@ pub fn unpack(state_dir: &Path) -> io::Result<PathBuf> {
         digest.update(name.as_bytes());
         digest.update(text.as_bytes());
     }
-    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest: String =
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let home = state_dir.join("sdk").join(&digest);
     if home.is_dir() {
         return Ok(home);

@@ -73,7 +73,9 @@ impl Store {
         let mut session = database.session().await?;
         let migrated = match schema {
             Schema::Migrate => migrate::migrate(&mut session).await?,
-            Schema::Verify => migrate::verify(&mut session).await.map(|()| Migrated { from: 0, to: 0 })?,
+            Schema::Verify => {
+                migrate::verify(&mut session).await.map(|()| Migrated { from: 0, to: 0 })?
+            }
         };
         // The task ends when the last writer is dropped; nobody needs its handle.
         let (writer, _task) = writer::Writer::start(session);
@@ -118,7 +120,10 @@ mod tests {
         assert_eq!(migrated.from, 0);
         let mut session = store.database.session().await.unwrap();
         for statement in statement::ALL {
-            session.prepare(statement).await.unwrap_or_else(|error| panic!("{}: {error:?}", statement.name));
+            session
+                .prepare(statement)
+                .await
+                .unwrap_or_else(|error| panic!("{}: {error:?}", statement.name));
         }
     }
 }

@@ -101,10 +101,11 @@ impl Rules<'_> {
         check_workspace(&workspace)?;
         let Some(job_type) = self.types.get(&submission.job_name) else {
             let known = self.types.keys().map(String::as_str);
-            let hint = crate::config::suggest::closest(&submission.job_name, known.clone()).map_or_else(
-                || format!("there are {}", known.collect::<Vec<_>>().join(", ")),
-                |name| format!("did you mean `{name}`?"),
-            );
+            let hint = crate::config::suggest::closest(&submission.job_name, known.clone())
+                .map_or_else(
+                    || format!("there are {}", known.collect::<Vec<_>>().join(", ")),
+                    |name| format!("did you mean `{name}`?"),
+                );
             let message = format!("unknown job type `{}`; {hint}", submission.job_name);
             return Err(invalid("job_name", "unknown_job_type", message));
         };
@@ -114,7 +115,10 @@ impl Rules<'_> {
                 ..invalid(
                     "job_name",
                     "not_permitted",
-                    format!("`{}` may not submit `{}` in workspace `{workspace}`", caller.name, job_type.name),
+                    format!(
+                        "`{}` may not submit `{}` in workspace `{workspace}`",
+                        caller.name, job_type.name
+                    ),
                 )
             });
         }
@@ -151,16 +155,22 @@ impl Rules<'_> {
                 "the parameters have {size} bytes, the limit (`limits.params`) is {}; pass a reference to where they are",
                 self.limits.params
             );
-            return Err(Rejection { kind: RejectionKind::TooLarge, ..invalid("params", "params_too_large", message) });
+            return Err(Rejection {
+                kind: RejectionKind::TooLarge,
+                ..invalid("params", "params_too_large", message)
+            });
         }
         // Depth is bounded by the parser itself.
-        let value: Value = serde_json::from_str(params.get())
-            .map_err(|error| invalid("params", "invalid_params", format!("not usable JSON: {error}")))?;
+        let value: Value = serde_json::from_str(params.get()).map_err(|error| {
+            invalid("params", "invalid_params", format!("not usable JSON: {error}"))
+        })?;
         let Value::Object(params) = value else {
             let message = "expected a JSON object with a value for each parameter".to_owned();
             return Err(invalid("params", "invalid_params", message));
         };
-        if let Some(missing) = job_type.required_params.iter().find(|name| !params.contains_key(*name)) {
+        if let Some(missing) =
+            job_type.required_params.iter().find(|name| !params.contains_key(*name))
+        {
             let message = format!("`{}` needs the parameter `{missing}`", job_type.name);
             return Err(invalid(&format!("params.{missing}"), "missing_param", message));
         }
@@ -168,7 +178,10 @@ impl Rules<'_> {
             && let Some(extra) = params.keys().find(|name| !accepted.contains(name))
         {
             let hint = crate::config::suggest::closest(extra, accepted.iter().map(String::as_str))
-                .map_or_else(|| format!("it takes {}", accepted.join(", ")), |name| format!("did you mean `{name}`?"));
+                .map_or_else(
+                    || format!("it takes {}", accepted.join(", ")),
+                    |name| format!("did you mean `{name}`?"),
+                );
             let message = format!("`{}` has no parameter `{extra}`; {hint}", job_type.name);
             return Err(invalid(&format!("params.{extra}"), "unknown_param", message));
         }
@@ -220,7 +233,8 @@ fn timeout(wanted: Option<f64>, job_type: &JobType) -> Result<Duration, Rejectio
     match Duration::try_from_secs_f64(seconds) {
         Ok(timeout) if timeout >= Duration::from_millis(1) && timeout <= LONGEST => Ok(timeout),
         _ => {
-            let message = format!("expected a positive number of seconds, at most a year, got {seconds}");
+            let message =
+                format!("expected a positive number of seconds, at most a year, got {seconds}");
             Err(invalid("timeout", "invalid_timeout", message))
         }
     }
@@ -256,7 +270,8 @@ fn lock_key(
     let mut sorted = BTreeMap::new();
     for name in names {
         let value = params.get(name).ok_or_else(|| {
-            let message = format!("`{job_type}` is exclusive by `{name}`, so a submission must give it");
+            let message =
+                format!("`{job_type}` is exclusive by `{name}`, so a submission must give it");
             invalid(&format!("params.{name}"), "missing_param", message)
         })?;
         sorted.insert(name.as_str(), canonical(value));
@@ -281,8 +296,10 @@ fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {
             let sorted: BTreeMap<_, _> = map.iter().collect();
-            let parts: Vec<_> =
-                sorted.into_iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value))).collect();
+            let parts: Vec<_> = sorted
+                .into_iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
+                .collect();
             format!("{{{}}}", parts.join(","))
         }
         Value::Array(items) => {
@@ -307,12 +324,17 @@ mod tests {
     fn equal_parameters_share_a_key_and_different_ones_do_not() {
         let one = key("default", &["a"], r#"{"a": 1, "b": 2}"#).unwrap();
         assert_eq!(one, key("default", &["a"], r#"{"b": 3, "a": 1}"#).unwrap());
-        for other in [r#"{"a": 1.0}"#, r#"{"a": "1"}"#, r#"{"a": [1]}"#, r#"{"a": null}"#, r#"{"a": true}"#] {
+        for other in
+            [r#"{"a": 1.0}"#, r#"{"a": "1"}"#, r#"{"a": [1]}"#, r#"{"a": null}"#, r#"{"a": true}"#]
+        {
             assert_ne!(one, key("default", &["a"], other).unwrap(), "{other}");
         }
         assert_ne!(one, key("other", &["a"], r#"{"a": 1}"#).unwrap());
         let nested = |text| key("default", &["a"], text).unwrap();
-        assert_eq!(nested(r#"{"a": {"x": 1, "y": {"p": 1, "q": 2}}}"#), nested(r#"{"a": {"y": {"q": 2, "p": 1}, "x": 1}}"#));
+        assert_eq!(
+            nested(r#"{"a": {"x": 1, "y": {"p": 1, "q": 2}}}"#),
+            nested(r#"{"a": {"y": {"q": 2, "p": 1}, "x": 1}}"#)
+        );
     }
 
     #[test]

@@ -41,7 +41,9 @@ pub enum TokenError {
         source: SecretError,
     },
     /// The admin token.
-    #[error("cannot {step} the admin token `{path}`; the state directory must be writable for this user only")]
+    #[error(
+        "cannot {step} the admin token `{path}`; the state directory must be writable for this user only"
+    )]
     Admin {
         /// `read` or `write`.
         step: &'static str,
@@ -52,7 +54,9 @@ pub enum TokenError {
         source: io::Error,
     },
     /// Others can read the admin token.
-    #[error("the admin token `{path}` can be read by others (mode {mode:o}); run `chmod 600 {path}`, or delete it for a new one")]
+    #[error(
+        "the admin token `{path}` can be read by others (mode {mode:o}); run `chmod 600 {path}`, or delete it for a new one"
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -93,8 +97,11 @@ impl Tokens {
         let mut found = None;
         for (digest, caller) in &self.known {
             // Digests, and every byte of them: how much of a guess was right cannot be measured.
-            let differing =
-                digest.as_bytes().iter().zip(offered.as_bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+            let differing = digest
+                .as_bytes()
+                .iter()
+                .zip(offered.as_bytes())
+                .fold(0, |sum, (a, b)| sum | (a ^ b));
             if differing == 0 {
                 found = Some(caller);
             }
@@ -140,20 +147,25 @@ fn admin_token(state_dir: &Path) -> Result<String, TokenError> {
             }
             let token = fs::read_to_string(&path).map_err(failed("read"))?.trim().to_owned();
             if token.len() < 32 {
-                let short = io::Error::new(io::ErrorKind::InvalidData, "too short; delete it for a new one");
+                let short = io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "too short; delete it for a new one",
+                );
                 return Err(failed("read")(short));
             }
             Ok(token)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut bytes = [0; 32];
-            getrandom::fill(&mut bytes).map_err(|error| failed("write")(io::Error::other(error)))?;
+            getrandom::fill(&mut bytes)
+                .map_err(|error| failed("write")(io::Error::other(error)))?;
             let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             // Under another name first: a reader never sees half a token.
             let draft = path.with_extension("draft");
             let _ = fs::remove_file(&draft);
             let write = || -> io::Result<()> {
-                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+                let mut file =
+                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
                 file.write_all(token.as_bytes())?;
                 file.sync_all()?;
                 fs::rename(&draft, &path)

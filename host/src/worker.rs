@@ -28,7 +28,6 @@ use std::{
 use longshore_plugin_api::{Handle, Progress};
 use tokio::{sync::Notify, task::JoinSet};
 
-
 use self::{
     attempt::Attempt,
     slots::Slots,
@@ -192,7 +191,9 @@ impl Worker {
         while !stop.is_asked() {
             let wait = match self.claim_once().await {
                 Ok(Pass { claimed: 1.., .. }) => continue,
-                Ok(Pass { next_due, .. }) => next_due.map_or(self.settings.poll, |due| due.min(self.settings.poll)),
+                Ok(Pass { next_due, .. }) => {
+                    next_due.map_or(self.settings.poll, |due| due.min(self.settings.poll))
+                }
                 Err(error) => {
                     tracing::warn!(error = %error, "could not claim");
                     self.settings.poll
@@ -297,7 +298,9 @@ impl Worker {
                 }
             }
             // The next success restores it; until then the lease runs.
-            Err(error) => tracing::warn!(error = %error, claims = claims.len(), "could not renew leases"),
+            Err(error) => {
+                tracing::warn!(error = %error, claims = claims.len(), "could not renew leases")
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The promises of the store, through its production statements.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up here fails here")]
+
 #[path = "store/claims.rs"]
 mod claims;
 #[path = "store/locks.rs"]

@@ -66,7 +66,10 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Self, StartError> {
         let listen = |kind| signal(kind).map_err(StartError::Signals);
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {

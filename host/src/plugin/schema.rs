@@ -96,10 +96,11 @@ impl<'s> Check<'s> {
             let pointer = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
             let inner: Vec<_> = schemas.iter().flat_map(|s| self.inside(s, key)).collect();
             if inner.is_empty() && !open && !known.contains(&key.as_str()) {
-                let message = crate::config::suggest::closest(key, known.iter().copied()).map_or_else(
-                    || format!("unknown key `{key}`; known are {}", listed(&known)),
-                    |meant| format!("unknown key `{key}`; did you mean `{meant}`?"),
-                );
+                let message = crate::config::suggest::closest(key, known.iter().copied())
+                    .map_or_else(
+                        || format!("unknown key `{key}`; known are {}", listed(&known)),
+                        |meant| format!("unknown key `{key}`; did you mean `{meant}`?"),
+                    );
                 found.push(Mistake { pointer, message });
             } else {
                 self.walk(&inner, value, &pointer, found);

@@ -83,7 +83,9 @@ pub fn plan(row: &Unresolved, found: Option<&Found>, rules: &Rules) -> Step {
         Some(Found::Failed { message }) => {
             Step::GiveUp { error: message.clone(), work: Work::Gone }
         }
-        Some(Found::Gone) if row.recovery_count >= ALONE_FROM && row.solo_count >= rules.max_recoveries => {
+        Some(Found::Gone)
+            if row.recovery_count >= ALONE_FROM && row.solo_count >= rules.max_recoveries =>
+        {
             Step::GiveUp {
                 error: format!(
                     "its host or runner crashed {} times while it was running, {} of them while it ran alone",
@@ -96,13 +98,15 @@ pub fn plan(row: &Unresolved, found: Option<&Found>, rules: &Rules) -> Step {
         Some(Found::Gone) => {
             Step::Requeue { delay: PATIENCE.delay(row.recovery_count, 0.0), crash: true }
         }
-        Some(Found::Unknown { .. }) | None if row.unwatched >= rules.give_up_after => Step::GiveUp {
-            error: format!(
-                "nobody could tell for {:?} whether its work still runs; see `longshore jobs show {}`",
-                rules.give_up_after, row.id
-            ),
-            work: Work::Maybe,
-        },
+        Some(Found::Unknown { .. }) | None if row.unwatched >= rules.give_up_after => {
+            Step::GiveUp {
+                error: format!(
+                    "nobody could tell for {:?} whether its work still runs; see `longshore jobs show {}`",
+                    rules.give_up_after, row.id
+                ),
+                work: Work::Maybe,
+            }
+        }
         Some(Found::Unknown { .. }) | None => ask_again(row),
     }
 }
@@ -183,7 +187,8 @@ mod tests {
 
     #[test]
     fn only_crashes_that_it_had_alone_end_a_job() {
-        let crashed = |recovery_count, solo_count| Unresolved { recovery_count, solo_count, ..unwatched() };
+        let crashed =
+            |recovery_count, solo_count| Unresolved { recovery_count, solo_count, ..unwatched() };
         for (total, solo) in [(0, 0), (1, 0), (2, 0), (3, 1), (40, 2)] {
             let step = plan(&crashed(total, solo), Some(&Found::Gone), &RULES);
             assert!(matches!(step, Step::Requeue { crash: true, .. }), "{total} {solo} {step:?}");

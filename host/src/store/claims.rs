@@ -8,7 +8,8 @@ use super::{
     Store, StoreError,
     sqlite::Session,
     statement::{
-        Statement, job_alive_count, job_claim, job_claim_solo, job_next_due, job_reattached, job_renew, job_solo_waiting,
+        Statement, job_alive_count, job_claim, job_claim_solo, job_next_due, job_reattached,
+        job_renew, job_solo_waiting,
     },
     value::{Row, Value},
 };
@@ -126,7 +127,8 @@ impl Store {
         let executor = executor.to_owned();
         self.writer
             .task(move |session| {
-                let arguments = vec![executor.as_str().into(), owner.0.into(), micros(lease).into()];
+                let arguments =
+                    vec![executor.as_str().into(), owner.0.into(), micros(lease).into()];
                 Box::pin(async move {
                     let mut rows = session.fetch(&job_claim_solo, arguments).await?;
                     rows.pop().map(|mut row| claimed(&mut row)).transpose()
@@ -143,7 +145,8 @@ impl Store {
     pub async fn job_next_due(&self, wants: &[Want]) -> Result<Option<Duration>, StoreError> {
         let mut next: Option<i64> = None;
         for want in wants {
-            let arguments: Vec<Value> = vec![want.executor.as_str().into(), want.job_type.as_str().into()];
+            let arguments: Vec<Value> =
+                vec![want.executor.as_str().into(), want.job_type.as_str().into()];
             let due: Option<i64> =
                 self.database.fetch(&job_next_due, arguments).await?.remove(0).next()?;
             next = next.into_iter().chain(due).min();
@@ -163,7 +166,8 @@ impl Store {
         id: JobId,
         token: ClaimToken,
     ) -> Result<Option<Reattached>, StoreError> {
-        let mut rows = self.database.fetch(&job_reattached, vec![id.0.into(), token.0.into()]).await?;
+        let mut rows =
+            self.database.fetch(&job_reattached, vec![id.0.into(), token.0.into()]).await?;
         let Some(mut row) = rows.pop() else { return Ok(None) };
         Ok(Some(Reattached {
             claimed: claimed(&mut row)?,

@@ -69,7 +69,9 @@ pub enum StoreError {
         known: i64,
     },
     /// The database has not been migrated and this command does not do it.
-    #[error("the database has schema version {found}, this host needs {known}; run `longshore migrate`")]
+    #[error(
+        "the database has schema version {found}, this host needs {known}; run `longshore migrate`"
+    )]
     OlderSchema {
         /// The database's.
         found: i64,
@@ -104,13 +106,14 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Statement { source, .. } | Self::Transaction { source, .. } | Self::Open { source, .. } => {
-                !matches!(kind(source), Kind::Other)
-            }
+            Self::Statement { source, .. }
+            | Self::Transaction { source, .. }
+            | Self::Open { source, .. } => !matches!(kind(source), Kind::Other),
             Self::InUse { .. } | Self::Lock { .. } | Self::Closed => true,
-            Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::BadRow { .. } | Self::KeyReused { .. } => {
-                false
-            }
+            Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::BadRow { .. }
+            | Self::KeyReused { .. } => false,
         }
     }
 
@@ -145,7 +148,10 @@ fn kind(error: &sqlx::Error) -> Kind {
         // I/O errors and "unable to open": a disk that is full or gone says it in either way.
         Some(10 | 14) => Kind::Gone,
         _ => match error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Kind::Gone,
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Kind::Gone,
             _ => Kind::Other,
         },
     }
@@ -154,7 +160,9 @@ fn kind(error: &sqlx::Error) -> Kind {
 /// What an error usually means, for the person who reads it.
 pub(super) fn hint(error: &sqlx::Error) -> &'static str {
     match kind(error) {
-        Kind::Busy => "another process holds the database's write lock; close it (a shell, a backup) and try again",
+        Kind::Busy => {
+            "another process holds the database's write lock; close it (a shell, a backup) and try again"
+        }
         Kind::Full => "its disk is full; make room, nothing was lost",
         Kind::Gone => "its disk does not answer; look at the file system it is on",
         Kind::Other => "see the cause",

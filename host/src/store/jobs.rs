@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{
     Store, StoreError,
     statement::{
-        Statement, job_ask_again, job_cancel, job_give_up, job_handle, job_mark, job_progress, job_reattach,
-        job_release, job_requeue, job_retry, job_settle, job_work_gone,
+        Statement, job_ask_again, job_cancel, job_give_up, job_handle, job_mark, job_progress,
+        job_reattach, job_release, job_requeue, job_retry, job_settle, job_work_gone,
     },
     value::Row,
     writer::FencedRow,
@@ -131,8 +131,7 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<ClaimToken>, StoreError> {
         let new = ClaimToken::draw();
-        let fields =
-            json!({ "new_token": new.0.simple().to_string(), "owner": owner.0.simple().to_string(), "lease_us": micros(lease) });
+        let fields = json!({ "new_token": new.0.simple().to_string(), "owner": owner.0.simple().to_string(), "lease_us": micros(lease) });
         let fenced = self.fenced(&job_reattach, id, token, None, fields).await?;
         Ok((fenced == Fenced::Held).then_some(new))
     }
@@ -194,7 +193,8 @@ impl Store {
     ///
     /// Whatever the database says.
     pub async fn job_cancel(&self, id: JobId, reason: &CancelReason) -> Result<Fenced, StoreError> {
-        let json = json!({ "id": id.0.simple().to_string(), "reason": json!(reason).to_string() }).to_string();
+        let json = json!({ "id": id.0.simple().to_string(), "reason": json!(reason).to_string() })
+            .to_string();
         self.writer.fenced(&job_cancel, FencedRow { id: id.0, json, unlock: None }).await
     }
 
@@ -224,8 +224,14 @@ impl Store {
         message: Option<&str>,
         progress: Option<&str>,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_progress, id, token, None, json!({ "message": message, "progress": progress }))
-            .await
+        self.fenced(
+            &job_progress,
+            id,
+            token,
+            None,
+            json!({ "message": message, "progress": progress }),
+        )
+        .await
     }
 
     async fn fenced(
@@ -238,7 +244,9 @@ impl Store {
     ) -> Result<Fenced, StoreError> {
         fields["id"] = id.0.simple().to_string().into();
         fields["token"] = token.0.simple().to_string().into();
-        self.writer.fenced(statement, FencedRow { id: id.0, json: fields.to_string(), unlock }).await
+        self.writer
+            .fenced(statement, FencedRow { id: id.0, json: fields.to_string(), unlock })
+            .await
     }
 }
 

@@ -79,7 +79,8 @@ impl Store {
     /// Whatever the database says.
     pub async fn job_counts(&self) -> Result<Vec<(State, u64)>, StoreError> {
         let rows = self.database.fetch(&job_counts, vec![]).await?;
-        let count = |mut row: Row| Ok((row.word(State::from_word)?, row.next::<i64>()?.unsigned_abs()));
+        let count =
+            |mut row: Row| Ok((row.word(State::from_word)?, row.next::<i64>()?.unsigned_abs()));
         rows.into_iter().map(count).collect()
     }
 
@@ -89,7 +90,8 @@ impl Store {
     ///
     /// Whatever the database says.
     pub async fn job_log_put(&self, id: JobId, tail: &str) -> Result<(), StoreError> {
-        let rows = serde_json::json!([{ "id": id.0.simple().to_string(), "tail": tail }]).to_string();
+        let rows =
+            serde_json::json!([{ "id": id.0.simple().to_string(), "tail": tail }]).to_string();
         self.writer
             .task(move |session| {
                 let arguments = vec![rows.as_str().into()];
@@ -119,8 +121,11 @@ fn listing(filter: &Filter) -> (String, Vec<Value>) {
         text.push_str(" AND ");
         text.push_str(&condition.replace('?', &format!("${}", arguments.len())));
     };
-    let columns =
-        [("creator = ?", &filter.creator), ("job_type = ?", &filter.job_type), ("workspace = ?", &filter.workspace)];
+    let columns = [
+        ("creator = ?", &filter.creator),
+        ("job_type = ?", &filter.job_type),
+        ("workspace = ?", &filter.workspace),
+    ];
     for (condition, value) in columns {
         if let Some(value) = value {
             and(condition, value.as_str().into());
@@ -128,7 +133,10 @@ fn listing(filter: &Filter) -> (String, Vec<Value>) {
     }
     if !filter.states.is_empty() {
         let states: Vec<_> = filter.states.iter().map(|state| state.as_str()).collect();
-        and("state IN (SELECT value FROM json_each(?))", serde_json::json!(states).to_string().into());
+        and(
+            "state IN (SELECT value FROM json_each(?))",
+            serde_json::json!(states).to_string().into(),
+        );
     }
     for (name, value) in &filter.params {
         // One document on each side: JSON compares as SQLite's canonical text of it.

@@ -88,7 +88,10 @@ impl Store {
     /// # Errors
     ///
     /// Whatever the database says.
-    pub async fn job_unresolved(&self, overdue_grace: Duration) -> Result<Vec<Unresolved>, StoreError> {
+    pub async fn job_unresolved(
+        &self,
+        overdue_grace: Duration,
+    ) -> Result<Vec<Unresolved>, StoreError> {
         let rows = self.database.fetch(&job_unresolved, vec![micros(overdue_grace).into()]).await?;
         rows.into_iter()
             .map(|mut row| {

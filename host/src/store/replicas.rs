@@ -51,7 +51,9 @@ impl Store {
                     replica.version.as_str().into(),
                     replica.executors.as_str().into(),
                 ];
-                Box::pin(async move { session.fetch(&replica_announce, arguments).await.map(|_| ()) })
+                Box::pin(
+                    async move { session.fetch(&replica_announce, arguments).await.map(|_| ()) },
+                )
             })
             .await
     }

@@ -9,9 +9,11 @@ use std::{
 
 use rustix::fs::FlockOperation;
 use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Row as _, SqliteConnection, SqlitePool,
-    TypeInfo as _, ValueRef as _,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
+    SqlitePool, TypeInfo as _, ValueRef as _,
+    sqlite::{
+        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    },
 };
 
 use super::{
@@ -94,7 +96,8 @@ impl Database {
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
         let query = bound(sqlx::query_with(statement.sqlite, Default::default()), arguments);
-        let rows = query.fetch_all(&self.readers).await.map_err(|source| failed(statement, source))?;
+        let rows =
+            query.fetch_all(&self.readers).await.map_err(|source| failed(statement, source))?;
         Ok(rows.iter().map(|row| Row::new(statement, values(row))).collect())
     }
 
@@ -107,7 +110,8 @@ impl Database {
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
         let query = bound(sqlx::query_with(AssertSqlSafe(text), Default::default()), arguments);
-        let rows = query.fetch_all(&self.readers).await.map_err(|source| failed(statement, source))?;
+        let rows =
+            query.fetch_all(&self.readers).await.map_err(|source| failed(statement, source))?;
         Ok(rows.iter().map(|row| Row::new(statement, values(row))).collect())
     }
 
@@ -125,14 +129,19 @@ impl Session {
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
         let query = bound(sqlx::query_with(statement.sqlite, Default::default()), arguments);
-        let rows =
-            query.fetch_all(&mut self.connection).await.map_err(|source| failed(statement, source))?;
+        let rows = query
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|source| failed(statement, source))?;
         Ok(rows.iter().map(|row| Row::new(statement, values(row))).collect())
     }
 
     /// Checks that the database understands a statement.
     #[cfg(test)]
-    pub(super) async fn prepare(&mut self, statement: &'static Statement) -> Result<(), sqlx::Error> {
+    pub(super) async fn prepare(
+        &mut self,
+        statement: &'static Statement,
+    ) -> Result<(), sqlx::Error> {
         use sqlx::{Executor as _, SqlStr};
         self.connection.prepare(SqlStr::from_static(statement.sqlite)).await.map(|_| ())
     }

@@ -166,15 +166,32 @@ mod tests {
 
     #[test]
     fn every_way_out_clears_what_belongs_to_the_attempt() {
-        let shown = ["status_message", "progress", "progress_updated_at", "token_hash", "scoped_permissions"];
-        let attempt =
-            ["claim_token", "attempt_tag", "owner", "lease_expires_at", "handle", "report", "locality"];
+        let shown = [
+            "status_message",
+            "progress",
+            "progress_updated_at",
+            "token_hash",
+            "scoped_permissions",
+        ];
+        let attempt = [
+            "claim_token",
+            "attempt_tag",
+            "owner",
+            "lease_expires_at",
+            "handle",
+            "report",
+            "locality",
+        ];
         for statement in ALL {
             let sql = statement.sqlite;
             let to_pending = sql.contains("SET state = 'PENDING'");
             let to_end = ["job_settle", "job_cancel", "job_give_up"].contains(&statement.name);
             let cleared = |column: &str| {
-                assert!(sql.contains(&format!("{column} = NULL")), "{} keeps {column}", statement.name);
+                assert!(
+                    sql.contains(&format!("{column} = NULL")),
+                    "{} keeps {column}",
+                    statement.name
+                );
             };
             if to_pending || to_end {
                 shown.into_iter().for_each(cleared);

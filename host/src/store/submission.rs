@@ -66,9 +66,13 @@ async fn submit(session: &mut Session, jobs: &[NewJob]) -> Result<Vec<Submitted>
     }
     let rows: Vec<_> = new.iter().map(|job| row(job)).collect();
     session.fetch(&job_submit, vec![serde_json::Value::from(rows).to_string().into()]).await?;
-    let params: Vec<_> =
-        new.iter().map(|job| json!({ "id": job.id.0.simple().to_string(), "params": job.params })).collect();
-    session.fetch(&job_submit_params, vec![serde_json::Value::from(params).to_string().into()]).await?;
+    let params: Vec<_> = new
+        .iter()
+        .map(|job| json!({ "id": job.id.0.simple().to_string(), "params": job.params }))
+        .collect();
+    session
+        .fetch(&job_submit_params, vec![serde_json::Value::from(params).to_string().into()])
+        .await?;
     Ok(answers)
 }
 
@@ -87,8 +91,11 @@ async fn known(
     let found = match earlier.iter().find(same) {
         Some(other) => Some((other.id, other.job_type.clone(), other.params.clone())),
         None => {
-            let arguments: Vec<Value> =
-                vec![job.creator.as_str().into(), job.workspace.as_str().into(), key.as_str().into()];
+            let arguments: Vec<Value> = vec![
+                job.creator.as_str().into(),
+                job.workspace.as_str().into(),
+                key.as_str().into(),
+            ];
             match session.fetch(&job_by_idempotency_key, arguments).await?.pop() {
                 Some(mut row) => Some((JobId(row.next::<Uuid>()?), row.next()?, row.next()?)),
                 None => None,

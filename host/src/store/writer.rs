@@ -43,7 +43,11 @@ pub(super) struct FencedRow {
 }
 
 enum Write {
-    Fenced { statement: &'static Statement, row: FencedRow, reply: oneshot::Sender<Result<Fenced, StoreError>> },
+    Fenced {
+        statement: &'static Statement,
+        row: FencedRow,
+        reply: oneshot::Sender<Result<Fenced, StoreError>>,
+    },
     Task(Box<dyn Task>),
 }
 
@@ -263,7 +267,8 @@ async fn fenced(
 
 /// Frees the locks that these attempts acquired.
 pub(super) async fn release(session: &mut Session, tags: &[AttemptTag]) -> Result<(), StoreError> {
-    let tags: Vec<_> = tags.iter().map(|tag| serde_json::json!({ "tag": format!("{tag:x}") })).collect();
+    let tags: Vec<_> =
+        tags.iter().map(|tag| serde_json::json!({ "tag": format!("{tag:x}") })).collect();
     let tags = Value::Text(serde_json::Value::from(tags).to_string());
     session.fetch(&lock_release, vec![tags]).await.map(|_| ())
 }

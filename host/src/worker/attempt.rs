@@ -220,7 +220,8 @@ impl Attempt {
             | ErrorKind::Denied
             | ErrorKind::NotFound
             | ErrorKind::InvalidConfig => {
-                let error = format!("executor `{}` refused the job: {}", self.open.name, error.message);
+                let error =
+                    format!("executor `{}` refused the job: {}", self.open.name, error.message);
                 self.settle(Outcome::Failed { error }, Work::Gone).await;
             }
             // Unknown: it may be the job's fault or the plugin's. Recovery counts it, and ends a
@@ -238,7 +239,9 @@ impl Attempt {
         let named = self.named.clone();
         let mut wait = open.executor.wait(&named);
         // The executor enforces the deadline; this is for one that does not.
-        let overdue = self.deadline.remaining() + self.job_type.stop_grace + self.worker.settings.result_grace;
+        let overdue = self.deadline.remaining()
+            + self.job_type.stop_grace
+            + self.worker.settings.result_grace;
         tokio::select! {
             biased;
             answer = &mut wait => match answer {
@@ -273,7 +276,9 @@ impl Attempt {
             tracing::warn!(job = %self.job.id, error = %error, "could not keep the job's output");
         }
         // A timeout that the executor reports for a job that was canceled is a cancel.
-        if matches!(ending, Ending::Timeout { .. } | Ending::Canceled { .. }) && self.seat.wished() == Wish::Cancel {
+        if matches!(ending, Ending::Timeout { .. } | Ending::Canceled { .. })
+            && self.seat.wished() == Wish::Cancel
+        {
             return self.stopped().await;
         }
         let retry = &self.job_type.retry;
@@ -311,9 +316,8 @@ impl Attempt {
         let ended = store::Ended { outcome, work };
         let store = &self.worker.store;
         let unlock = self.job.locked();
-        let written = self
-            .written(|| store.job_settle(self.job.id, self.job.token, unlock, &ended))
-            .await;
+        let written =
+            self.written(|| store.job_settle(self.job.id, self.job.token, unlock, &ended)).await;
         match written {
             Some(Fenced::Held) => {
                 tracing::debug!(job = %self.job.id, %state, "settled");
@@ -323,7 +327,9 @@ impl Attempt {
             }
             Some(Fenced::Lost) => match store.job_get(self.job.id).await {
                 // The commit was ours, only its answer got lost.
-                Ok(Some(row)) if row.token == Some(self.job.token) && row.state == state => self.forget().await,
+                Ok(Some(row)) if row.token == Some(self.job.token) && row.state == state => {
+                    self.forget().await
+                }
                 _ => self.lost().await,
             },
             None => {}
@@ -338,7 +344,9 @@ impl Attempt {
                 self.stopped().await;
             }
             Ok(_) => tracing::info!(job = %self.job.id, "claim lost, left alone"),
-            Err(error) => tracing::warn!(job = %self.job.id, error = %error, "claim lost, row unreadable"),
+            Err(error) => {
+                tracing::warn!(job = %self.job.id, error = %error, "claim lost, row unreadable")
+            }
         }
     }
 
@@ -351,7 +359,8 @@ impl Attempt {
         }
         let store = &self.worker.store;
         let unlock = self.job.locked();
-        if self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await.is_some() {
+        if self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await.is_some()
+        {
             self.forget().await;
         }
     }

@@ -48,7 +48,9 @@ pub(super) fn decide(ending: Ending, facts: &Facts) -> Step {
                 ),
             })
         }
-        Ending::Succeeded { result } => Step::Settle(Outcome::Succeeded { result: result.get().to_owned() }),
+        Ending::Succeeded { result } => {
+            Step::Settle(Outcome::Succeeded { result: result.get().to_owned() })
+        }
         Ending::Failed { transient: true, .. } if facts.retry_count < facts.max_retries => {
             Step::Retry(facts.backoff.delay(facts.retry_count + 1, facts.jitter))
         }
@@ -97,13 +99,17 @@ mod tests {
         for ending in endings {
             assert!(matches!(decide(ending, &facts(0, 3)), Step::Settle(_)));
         }
-        assert_eq!(decide(Ending::Interrupted { message: message() }, &facts(0, 3)), Step::Interrupted);
+        assert_eq!(
+            decide(Ending::Interrupted { message: message() }, &facts(0, 3)),
+            Step::Interrupted
+        );
     }
 
     #[test]
     fn a_result_over_the_limit_is_a_failure_that_says_so() {
         let result = RawValue::from_string("\"123456789\"".to_owned()).unwrap();
-        let Step::Settle(Outcome::Failed { error }) = decide(Ending::Succeeded { result }, &facts(0, 3))
+        let Step::Settle(Outcome::Failed { error }) =
+            decide(Ending::Succeeded { result }, &facts(0, 3))
         else {
             panic!("not a failure")
         };

@@ -140,7 +140,8 @@ impl Attempt {
     /// A wish is never taken back, and the first one counts; only a cancel outranks a hand-over.
     fn tell(&self, wish: Wish) {
         self.wish.send_if_modified(|current| {
-            let outranks = *current == Wish::None || (*current == Wish::HandOver && wish == Wish::Cancel);
+            let outranks =
+                *current == Wish::None || (*current == Wish::HandOver && wish == Wish::Cancel);
             if outranks {
                 *current = wish;
             }
@@ -224,7 +225,13 @@ mod tests {
         ]);
         assert_eq!(message.as_deref(), Some("reading"));
         assert_eq!(counts.as_deref(), Some(r#"{"completed":2,"total":9}"#));
-        assert_eq!(merged(&[r#"{"message": "a", "progress": {"total": 1}}"#, r#"{"message": null, "progress": null}"#]), (None, None));
+        assert_eq!(
+            merged(&[
+                r#"{"message": "a", "progress": {"total": 1}}"#,
+                r#"{"message": null, "progress": null}"#
+            ]),
+            (None, None)
+        );
     }
 
     #[test]

@@ -202,8 +202,11 @@ impl Site {
             .job_claim(vec![want], self.host.identity.id, Duration::from_secs(60))
             .await
             .unwrap();
-        let claimed =
-            claimed.jobs.into_iter().find(|claimed| claimed.id.to_string() == id).expect("it is due");
+        let claimed = claimed
+            .jobs
+            .into_iter()
+            .find(|claimed| claimed.id.to_string() == id)
+            .expect("it is due");
         let begun = store.job_begin(claimed.id, claimed.token, "test", None).await.unwrap();
         assert!(matches!(begun, Begun::Held), "{begun:?}");
         (id, claimed)

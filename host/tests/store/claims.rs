@@ -49,7 +49,9 @@ async fn the_order_is_priority_then_due_time_then_age() {
     let world = World::new().await;
     let now = world.store.clock_read().await.unwrap();
     let mut expected = Vec::new();
-    for (priority, due) in [(3, now - 9_000_000), (1, now - 1_000_000), (2, now - 5_000_000), (1, now - 2_000_000)] {
+    for (priority, due) in
+        [(3, now - 9_000_000), (1, now - 1_000_000), (2, now - 5_000_000), (1, now - 2_000_000)]
+    {
         let job = NewJob { priority, due_at: Some(due), ..new_job() };
         expected.push(((priority, due), job.id));
         world.submit(job).await;
@@ -124,7 +126,8 @@ async fn reopened(path: &std::path::Path) -> Store {
 async fn an_expired_lease_is_marked_and_a_renewed_one_is_not() {
     let world = World::new().await;
     world.store.job_submit(vec![new_job(), new_job()]).await.unwrap();
-    let claimed = world.store.job_claim(vec![want(2)], world.owner, Duration::ZERO).await.unwrap().jobs;
+    let claimed =
+        world.store.job_claim(vec![want(2)], world.owner, Duration::ZERO).await.unwrap().jobs;
     let renewed = &claimed[1];
     let held = world.store.job_renew(&[(renewed.id, renewed.token)], LEASE).await.unwrap();
     assert!(held.contains(&renewed.id));
@@ -156,7 +159,8 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
         let placed = world.claim_one().await;
         world.store.job_begin(id, placed.token, "here", None).await.unwrap();
         let _ = world.store.job_mark(id, placed.token, Duration::ZERO).await.unwrap();
-        let held = world.store.job_requeue(id, placed.token, None, Duration::ZERO, true).await.unwrap();
+        let held =
+            world.store.job_requeue(id, placed.token, None, Duration::ZERO, true).await.unwrap();
         assert_eq!(held, Fenced::Held);
     }
     world.submit(new_job()).await;
@@ -174,7 +178,11 @@ async fn an_idempotency_key_answers_with_the_first_job() {
     let first = world.submit(keyed()).await;
     let both = world.store.job_submit(vec![keyed(), keyed()]).await.unwrap();
     assert!(both.iter().all(|submitted| submitted.id() == first), "{both:?}");
-    let other = world.store.job_submit(vec![NewJob { creator: "bob".to_owned(), ..keyed() }]).await.unwrap();
+    let other = world
+        .store
+        .job_submit(vec![NewJob { creator: "bob".to_owned(), ..keyed() }])
+        .await
+        .unwrap();
     assert_ne!(other[0].id(), first, "a key belongs to its submitter");
     let different = NewJob { params: r#"{"a":2}"#.to_owned(), ..keyed() };
     let error = world.store.job_submit(vec![new_job(), different]).await.unwrap_err();
@@ -214,7 +222,11 @@ async fn a_listing_is_filtered_before_it_is_paged() {
         ("tags", serde_json::json!(["x", "y"]), 30),
         ("absent", serde_json::json!(null), 0),
     ] {
-        let filter = Filter { params: vec![(name.to_owned(), value.clone())], limit: 100, ..Filter::default() };
+        let filter = Filter {
+            params: vec![(name.to_owned(), value.clone())],
+            limit: 100,
+            ..Filter::default()
+        };
         let page = world.store.job_list(&filter).await.unwrap();
         assert_eq!(page.jobs.len(), expected, "{name} = {value}");
     }
@@ -227,11 +239,18 @@ async fn states_are_listed_as_asked() {
     world.submit(new_job()).await;
     let held = world
         .store
-        .job_settle(placed.id, placed.token, None, &ended(State::Timeout, longshore::lifecycle::Work::Gone))
+        .job_settle(
+            placed.id,
+            placed.token,
+            None,
+            &ended(State::Timeout, longshore::lifecycle::Work::Gone),
+        )
         .await
         .unwrap();
     assert_eq!(held, Fenced::Held);
-    for (states, expected) in [(vec![State::Timeout], 1), (vec![State::Pending, State::Timeout], 2), (vec![], 2)] {
+    for (states, expected) in
+        [(vec![State::Timeout], 1), (vec![State::Pending, State::Timeout], 2), (vec![], 2)]
+    {
         let filter = Filter { states: states.clone(), limit: 9, ..Filter::default() };
         assert_eq!(world.store.job_list(&filter).await.unwrap().jobs.len(), expected, "{states:?}");
     }

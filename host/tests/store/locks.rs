@@ -65,7 +65,8 @@ async fn an_end_without_proof_keeps_the_lock() {
     let first = holder(&world).await;
     let second = rival(&world).await;
     let unproven = ended(State::Timeout, Work::Maybe);
-    let held = world.store.job_settle(first.id, first.token, Some(first.tag), &unproven).await.unwrap();
+    let held =
+        world.store.job_settle(first.id, first.token, Some(first.tag), &unproven).await.unwrap();
     assert_eq!(held, Fenced::Held);
     assert_eq!(begin(&world, second).await, busy(first.id));
 }
@@ -75,7 +76,10 @@ async fn waiting_for_recovery_keeps_the_lock() {
     let world = World::new().await;
     let first = holder(&world).await;
     let second = rival(&world).await;
-    assert_eq!(world.store.job_mark(first.id, first.token, Duration::ZERO).await.unwrap(), Fenced::Held);
+    assert_eq!(
+        world.store.job_mark(first.id, first.token, Duration::ZERO).await.unwrap(),
+        Fenced::Held
+    );
     assert_eq!(begin(&world, second).await, busy(first.id));
     let requeued = world
         .store
@@ -112,7 +116,10 @@ async fn of_twenty_contenders_for_a_stale_lock_one_wins() {
     let world = World::new().await;
     // A lock whose holder ended without releasing it.
     let first = holder(&world).await;
-    let held = world.store.job_settle(first.id, first.token, None, &ended(State::Failed, Work::Gone)).await;
+    let held = world
+        .store
+        .job_settle(first.id, first.token, None, &ended(State::Failed, Work::Gone))
+        .await;
     assert_eq!(held.unwrap(), Fenced::Held);
     world.store.job_submit((0..20).map(|_| exclusive()).collect()).await.unwrap();
     let claimed = world.claim(20).await;

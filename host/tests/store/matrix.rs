@@ -32,8 +32,8 @@ enum Operation {
 
 use Operation::*;
 
-/// One letter a state, in the order of `State::ALL` (PENDING, RUNNING, NEEDS_RECOVERY, SUCCEEDED,
-/// FAILED, TIMEOUT, CANCELED): `x` counts, `.` changes nothing. Then the state that it leads to, if it
+/// One letter a state, in the order of `State::ALL` (pending, running, needs recovery, succeeded,
+/// failed, timeout, canceled): `x` counts, `.` changes nothing. Then the state that it leads to, if it
 /// changes it.
 const ANSWERS: &[(Operation, &str, Option<State>)] = &[
     (Claim, "x......", Some(State::Running)),
@@ -69,7 +69,9 @@ async fn perform(world: &World, operation: Operation, on: Placed) -> bool {
             return begun == longshore::store::Begun::Held;
         }
         MarkExpired => return store.job_mark_expired(Duration::from_secs(25)).await.unwrap() > 0,
-        Reattach => return store.job_reattach(id, token, world.owner, LEASE).await.unwrap().is_some(),
+        Reattach => {
+            return store.job_reattach(id, token, world.owner, LEASE).await.unwrap().is_some();
+        }
         Handle => store.job_handle(id, token, r#"{"version":1,"data":7}"#).await,
         Progress => store.job_progress(id, token, Some("reading"), None).await,
         Release => store.job_release(id, token, unlock, Duration::ZERO, true).await,
@@ -128,7 +130,13 @@ async fn a_terminal_outcome_never_changes_again() {
         }
         let after = world.store.job_get(placed.id).await.unwrap().unwrap();
         let outcome = |job: &longshore::job::Job| {
-            (job.state, job.result.clone(), job.error_message.clone(), job.cancel_reason.clone(), job.finished_at)
+            (
+                job.state,
+                job.result.clone(),
+                job.error_message.clone(),
+                job.cancel_reason.clone(),
+                job.finished_at,
+            )
         };
         assert_eq!(outcome(&before), outcome(&after));
     }
@@ -155,10 +163,15 @@ async fn untouched_work_goes_back_without_the_executors_word_and_begun_work_does
     let world = World::new().await;
     let id = world.submit(crate::world::new_job()).await;
     let untouched = world.claim_one().await;
-    let held = world.store.job_release(id, untouched.token, None, Duration::ZERO, false).await.unwrap();
+    let held =
+        world.store.job_release(id, untouched.token, None, Duration::ZERO, false).await.unwrap();
     assert_eq!(held, Fenced::Held);
     let job = world.store.job_get(id).await.unwrap().unwrap();
-    assert_eq!((job.attempt, job.retry_count, job.recovery_count), (0, 0, 0), "it counts as nothing");
+    assert_eq!(
+        (job.attempt, job.retry_count, job.recovery_count),
+        (0, 0, 0),
+        "it counts as nothing"
+    );
     let begun = world.claim_one().await;
     world.store.job_begin(id, begun.token, "here", None).await.unwrap();
     let lost = world.store.job_release(id, begun.token, None, Duration::ZERO, false).await.unwrap();
@@ -169,12 +182,24 @@ async fn untouched_work_goes_back_without_the_executors_word_and_begun_work_does
 async fn a_reattach_shuts_out_the_former_watcher_and_keeps_the_attempt() {
     let world = World::new().await;
     let placed = world.in_state(State::NeedsRecovery).await;
-    let token = world.store.job_reattach(placed.id, placed.token, world.owner, LEASE).await.unwrap().unwrap();
-    let late = world.store.job_settle(placed.id, placed.token, None, &ended(State::Failed, Work::Gone)).await;
+    let token = world
+        .store
+        .job_reattach(placed.id, placed.token, world.owner, LEASE)
+        .await
+        .unwrap()
+        .unwrap();
+    let late = world
+        .store
+        .job_settle(placed.id, placed.token, None, &ended(State::Failed, Work::Gone))
+        .await;
     assert_eq!(late.unwrap(), Fenced::Lost);
     let found = world.store.job_reattached(placed.id, token).await.unwrap().unwrap();
     assert_eq!((found.claimed.tag, found.claimed.attempt), (placed.tag, 1));
-    assert!(found.remaining_us > 3_500_000_000, "the deadline goes on from the claim: {}", found.remaining_us);
+    assert!(
+        found.remaining_us > 3_500_000_000,
+        "the deadline goes on from the claim: {}",
+        found.remaining_us
+    );
 }
 
 #[tokio::test]
@@ -182,7 +207,8 @@ async fn of_two_writes_for_one_job_in_one_batch_the_holders_counts() {
     let world = World::new().await;
     for _ in 0..50 {
         let placed = world.begun(crate::world::new_job()).await;
-        let (done, failed) = (ended(State::Succeeded, Work::Gone), ended(State::Failed, Work::Gone));
+        let (done, failed) =
+            (ended(State::Succeeded, Work::Gone), ended(State::Failed, Work::Gone));
         let (first, second) = tokio::join!(
             world.store.job_settle(placed.id, ClaimToken::draw(), None, &failed),
             world.store.job_settle(placed.id, placed.token, None, &done),

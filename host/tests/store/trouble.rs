@@ -20,7 +20,10 @@ async fn a_second_host_is_refused_by_name() {
     let error = open(&world.directory.path().join("longshore.db")).await.unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("longshore.db") && text.contains(&std::process::id().to_string()), "{text}");
+    assert!(
+        text.contains("longshore.db") && text.contains(&std::process::id().to_string()),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +65,11 @@ async fn a_writer_from_outside_makes_a_submission_wait_and_loses_nothing() {
         input.write_all(b"BEGIN IMMEDIATE; SELECT 'held';\n").unwrap();
         input.flush().unwrap();
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.as_mut().unwrap()), &mut line).unwrap();
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(shell.stdout.as_mut().unwrap()),
+            &mut line,
+        )
+        .unwrap();
         assert_eq!(line.trim(), "held");
         held.send(()).unwrap();
         released.recv().unwrap();
@@ -91,7 +98,10 @@ impl SmallDisk {
             .arg(directory.path())
             .status()
             .expect("mount is there");
-        assert!(mounted.success(), "this test mounts a 3 MiB tmpfs and needs the right to: run it as root");
+        assert!(
+            mounted.success(),
+            "this test mounts a 3 MiB tmpfs and needs the right to: run it as root"
+        );
         Self(directory)
     }
 }
@@ -119,7 +129,10 @@ async fn a_full_disk_refuses_a_submission_clearly_and_loses_nothing_that_was_acc
     assert!(error.is_transient(), "{error:?}");
     assert!(error.to_string().contains("disk"), "{error}");
     for id in &accepted {
-        assert_eq!(store.job_get(*id).await.unwrap().expect("an accepted job has a row").state, State::Pending);
+        assert_eq!(
+            store.job_get(*id).await.unwrap().expect("an accepted job has a row").state,
+            State::Pending
+        );
     }
     let page = store.job_list(&Filter { limit: 1000, ..Filter::default() }).await.unwrap();
     assert_eq!(page.jobs.len(), accepted.len(), "the refused one left nothing");

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use longshore::{
-    job::{AttemptTag, CancelReason, ClaimToken, Claimed, Fenced, JobId, NewJob, Outcome, ReplicaId},
+    job::{
+        AttemptTag, CancelReason, ClaimToken, Claimed, Fenced, JobId, NewJob, Outcome, ReplicaId,
+    },
     lifecycle::{State, Work},
     store::{Begun, Ended, Schema, Store, Synchronous, Want},
 };
@@ -103,7 +105,9 @@ impl World {
         let placed = self.begun(new_job()).await;
         let held = match state {
             State::Running => Fenced::Held,
-            State::NeedsRecovery => self.store.job_mark(placed.id, placed.token, Duration::ZERO).await.unwrap(),
+            State::NeedsRecovery => {
+                self.store.job_mark(placed.id, placed.token, Duration::ZERO).await.unwrap()
+            }
             State::Canceled => self.store.job_cancel(placed.id, &canceled_by_ann()).await.unwrap(),
             end => {
                 let ended = ended(end, Work::Gone);
