@@ -42,10 +42,10 @@ interval = "300ms"
 
 [shutdown]
 grace = "5s"
-
-[log]
-level = "debug"
 "#;
+
+/// What a failed test shows of the host.
+const LOG: &str = "info,longshore::worker=debug,longshore::recovery=debug,longshore_local=debug";
 
 /// A host that is still to be started.
 #[derive(Debug)]
@@ -253,6 +253,7 @@ impl TestHost {
                 command.env_remove(name);
             }
         }
+        command.env("LONGSHORE_LOG", LOG);
         command
     }
 
@@ -276,15 +277,29 @@ impl TestHost {
         command
     }
 
-    /// Runs `longshore` and returns what it said.
+    /// Runs `longshore` to its end and returns what it said.
     ///
     /// # Panics
     ///
-    /// It cannot be run.
+    /// It cannot be run, or does not end.
     #[track_caller]
     #[must_use]
     pub fn says(&self, arguments: &[&str]) -> Output {
-        self.longshore(arguments).output().expect("the binary can be run")
+        let mut command = self.longshore(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the binary can be run");
+        let pid = Pid::from_child(&child);
+        let (tell, told) = mpsc::channel();
+        // Reads both while it waits: a full pipe would stop the child.
+        let waiting = thread::spawn(move || drop(tell.send(child.wait_with_output())));
+        let Ok(output) = told.recv_timeout(PATIENCE) else {
+            let _ = kill_process(pid, Signal::KILL);
+            waiting.join().expect("waiting does not panic");
+            let output = told.recv().expect("it has been waited for").expect("it has ended");
+            let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
+            panic!("longshore {arguments:?} does not end: {out}{err}");
+        };
+        output.expect("a child can be waited for")
     }
 
     /// Runs `longshore`, which succeeds, and returns its standard output.

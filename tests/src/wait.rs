@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Longer than anything takes on a machine that does three other things: a limit, not a measure.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_millis(10);
 

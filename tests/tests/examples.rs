@@ -49,7 +49,7 @@ fn the_shipped_traces_are_scored_and_a_broken_one_is_its_own_failure_only() {
     }
     assert_eq!((scored, failed), (228, 12));
     assert_eq!(broken, broken_lines());
-    assert_eq!(client.result(&words), 4);
+    assert_eq!(client.result(&words), 3);
     host.finish();
 }
 

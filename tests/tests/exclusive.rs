@@ -45,12 +45,13 @@ fn a_type_that_requeues_runs_its_jobs_one_after_the_other() {
     let client = host.client();
     let submission = json!({ "job_name": "single", "params": { "key": 1 } });
     let ids = client.submit_all(&[submission.clone(), submission.clone(), submission]);
-    // All of them have been claimed at least once, and one is at work.
+    // Sent back is due later than it came: nobody named a time.
     wait_until("two were sent back", PATIENCE, || {
-        let waiting = ids.iter().map(|id| client.job(id));
-        let sent_back =
-            waiting.filter(|job| job["status"] == "PENDING" && job["attempt"].as_u64() > Some(0));
-        (sent_back.count() == 2).then_some(())
+        let sent_back = |id| {
+            let job = client.job(id);
+            job["status"] == "PENDING" && job["due_at"].as_i64() > job["creation_time"].as_i64()
+        };
+        (ids.iter().filter(|id| sent_back(id)).count() == 2).then_some(())
     });
     open(&host);
     for id in &ids {

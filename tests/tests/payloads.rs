@@ -63,7 +63,7 @@ timeout = "1m""#;
     let host = setup(flood).start();
     let client = host.client();
     let id = client.submit("flood", json!({}));
-    client.until(&id, "SUCCEEDED");
+    println!("{:#}", client.until(&id, "SUCCEEDED"));
     let kept = client.get(&format!("/api/3.0/jobs/{id}/logs")).text;
     assert!(kept.len() <= 64 << 10, "{} bytes are kept", kept.len());
     assert!(kept.ends_with("xthe last words\n"), "{}", &kept[kept.len().saturating_sub(60)..]);
