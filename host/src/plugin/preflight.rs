@@ -49,8 +49,12 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let table_end = header.e_phoff.get(ENDIAN).saturating_add(table);
     let segments = header.program_headers(ENDIAN, bytes).map_err(|_| truncated(table_end))?;
     let ends = segments.iter().map(|s| s.p_offset(ENDIAN).saturating_add(s.p_filesz(ENDIAN)));
+    // Linkers write the table of sections last. Nothing here needs it, but a file that misses it was
+    // cut off, if only in what a debugger reads.
+    let sections = u64::from(header.e_shnum.get(ENDIAN)) * u64::from(header.e_shentsize.get(ENDIAN));
+    let sections_end = header.e_shoff.get(ENDIAN).saturating_add(sections);
     // A segment that lies past the end would be mapped, and touching it is SIGBUS.
-    match ends.max() {
+    match ends.chain([sections_end]).max() {
         Some(end) if end > bytes.len() as u64 => return Err(truncated(end)),
         _ => {}
     }
