@@ -48,14 +48,23 @@ impl World {
         Ok(submitted.into_iter().map(|submitted| submitted.id()).collect())
     }
 
-    /// Waits until nothing waits or runs.
-    pub(crate) async fn done(&self) -> Outcome {
-        loop {
-            if self.host.store.job_counts().await?.is_empty() {
-                return Ok(());
+    /// Waits until the last of these has ended: one row at a time, because a count of the backlog
+    /// would cost more than the jobs.
+    pub(crate) async fn done(&self, jobs: &[longshore::job::JobId]) -> Outcome {
+        for id in jobs {
+            while !self
+                .host
+                .store
+                .job_get(*id)
+                .await?
+                .ok_or("the job has no row")?
+                .state
+                .is_terminal()
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
+        Ok(())
     }
 
     pub(crate) async fn close(self) {
