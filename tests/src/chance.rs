@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 /// Names the variable that gives the seed of an earlier run.
 const VARIABLE: &str = "LONGSHORE_TEST_SEED";
 
-/// Numbers by chance (SplitMix64).
+/// Numbers by chance (`SplitMix64`).
 #[derive(Debug)]
 pub struct Chance(u64);
 

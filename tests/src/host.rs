@@ -425,10 +425,10 @@ impl TestHost {
         assert_eq!(leftovers::processes(here), [], "processes are left");
         assert_eq!(
             leftovers::attempts(&self.cache_dir()),
-            [PathBuf::new(); 0],
+            Vec::<PathBuf>::new(),
             "attempts are left"
         );
-        assert_eq!(leftovers::drafts(here), [PathBuf::new(); 0], "temporary files are left");
+        assert_eq!(leftovers::drafts(here), Vec::<PathBuf>::new(), "temporary files are left");
     }
 
     fn cache_dir(&self) -> PathBuf {

@@ -8,6 +8,8 @@
 //!               └──────► leftovers       what is there afterwards, and should not be
 //! ```
 
+#![expect(clippy::print_stdout, reason = "what a test that failed has to show")]
+
 pub mod built;
 pub mod chance;
 pub mod client;

@@ -1,5 +1,7 @@
 //! What Longshore promises, shown from outside: hosts, plugins, jobs and faults are real.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up here fails here")]
+
 mod crashes;
 mod examples;
 mod exclusive;

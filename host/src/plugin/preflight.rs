@@ -51,7 +51,8 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let ends = segments.iter().map(|s| s.p_offset(ENDIAN).saturating_add(s.p_filesz(ENDIAN)));
     // Linkers write the table of sections last. Nothing here needs it, but a file that misses it was
     // cut off, if only in what a debugger reads.
-    let sections = u64::from(header.e_shnum.get(ENDIAN)) * u64::from(header.e_shentsize.get(ENDIAN));
+    let sections =
+        u64::from(header.e_shnum.get(ENDIAN)) * u64::from(header.e_shentsize.get(ENDIAN));
     let sections_end = header.e_shoff.get(ENDIAN).saturating_add(sections);
     // A segment that lies past the end would be mapped, and touching it is SIGBUS.
     match ends.chain([sections_end]).max() {
