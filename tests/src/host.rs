@@ -416,6 +416,33 @@ impl TestHost {
     /// Something is left.
     #[track_caller]
     pub fn finish(mut self) {
+        self.end();
+        assert_eq!(
+            leftovers::attempts(&self.cache_dir()),
+            Vec::<PathBuf>::new(),
+            "attempts are left"
+        );
+    }
+
+    /// As [`TestHost::finish`], of a host that was killed. A kill between the commit of an outcome and
+    /// the forgetting of its evidence leaves that evidence: at most that of `most` attempts, each of
+    /// which is over.
+    ///
+    /// # Panics
+    ///
+    /// More is left.
+    #[track_caller]
+    pub fn finish_after_kills(mut self, most: usize) {
+        self.end();
+        let attempts = leftovers::attempts(&self.cache_dir());
+        assert!(attempts.len() <= most, "of {most} at most, these are left: {attempts:?}");
+        for attempt in attempts {
+            assert!(leftovers::is_over(&attempt), "not over: {}", attempt.display());
+        }
+    }
+
+    #[track_caller]
+    fn end(&mut self) {
         if self.child.is_some() {
             let status = self.terminate();
             assert!(status.success(), "the host ended with {status}");
@@ -423,11 +450,6 @@ impl TestHost {
         let here = self.setup.directory.path();
         // At once: a host that has ended has nobody left to wait for.
         assert_eq!(leftovers::processes(here), [], "processes are left");
-        assert_eq!(
-            leftovers::attempts(&self.cache_dir()),
-            Vec::<PathBuf>::new(),
-            "attempts are left"
-        );
         assert_eq!(leftovers::drafts(here), Vec::<PathBuf>::new(), "temporary files are left");
     }
 
