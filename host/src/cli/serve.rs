@@ -46,7 +46,10 @@ fn serve(config: Config, output: &mut Output) -> Result<Exit, CliError> {
     let ended = runtime.block_on(async {
         let mut impatience = Impatience::new()?;
         tokio::select! {
-            exit = impatience.lost() => Ok(exit),
+            exit = impatience.lost() => {
+                tracing::warn!("second signal: ending now; the next start recovers what runs");
+                Ok(exit)
+            }
             ended = host::serve(config, |address| {
                 // Whoever started the host may not care where it listens.
                 let _ = output.line(format_args!("longshore listens on {scheme}://{address}"));

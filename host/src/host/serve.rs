@@ -14,7 +14,8 @@ use crate::{config::Config, http};
 /// Runs a host until it is told to stop. `ready` gets the address that it answers on.
 ///
 /// The first SIGTERM or SIGINT drains: no more claims, `shutdown.grace` for what runs, then the rest is
-/// handed over. The second ends at once, leaving everything to the next start's recovery.
+/// handed over. A second one is the caller's to answer, by dropping this: everything is left to the
+/// next start's recovery.
 ///
 /// # Errors
 ///
@@ -45,10 +46,7 @@ pub async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(),
     };
     tracing::info!(?grace, "stopping; a second signal ends at once");
     // The API answers while jobs drain: they report, and people watch.
-    tokio::select! {
-        () = host.shutdown(grace) => {}
-        () = signals.next() => tracing::warn!("second signal: ending now; the next start recovers what runs"),
-    }
+    host.shutdown(grace).await;
     let _ = stop.send(true);
     let ended = match ended {
         Some(ended) => ended,
