@@ -77,6 +77,10 @@ impl fmt::LowerHex for AttemptTag {
     }
 }
 
+/// From its second crash on a job runs alone, so that it takes no neighbour with it. `job_claim` and
+/// the index `job_alone` say the same number.
+pub const ALONE_FROM: u32 = 2;
+
 /// A submission after everything was checked and decided.
 #[derive(Clone, Debug)]
 pub struct NewJob {

@@ -36,10 +36,13 @@ use self::{
 use crate::{
     config::JobType,
     executors::Executors,
-    job::{CancelReason, Claimed, Fenced, JobId, ReplicaId},
+    job::{ALONE_FROM, CancelReason, Claimed, Fenced, JobId, ReplicaId},
     service::{Service, Stop},
     store::{Claims, Reattached, Store, StoreError, Want},
 };
+
+/// How long handing over may take, stop graces included.
+const HAND_OVER: Duration = Duration::from_secs(30);
 
 /// How the worker behaves.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +136,10 @@ impl Worker {
         let fenced = self.store.job_cancel(id, reason).await?;
         if fenced == Fenced::Held {
             self.watched.tell(id, Wish::Cancel);
+            if self.watched.get(id).is_none() {
+                // Nobody watches it here: if work of it may exist, recovery stops it.
+                self.unwatched.notify_one();
+            }
         }
         Ok(fenced)
     }
@@ -146,7 +153,8 @@ impl Worker {
         let (Some(job_type), Some(open)) = (job_type, open) else { return false };
         let handle: Option<Handle> = handle.and_then(|text| serde_json::from_str(&text).ok());
         let remaining = Duration::from_micros(u64::try_from(remaining_us).unwrap_or(0));
-        let slot = self.slots.take(&claimed.job_type, &claimed.executor, false);
+        let alone = claimed.recovery_count >= ALONE_FROM;
+        let slot = self.slots.take(&claimed.job_type, &claimed.executor, alone);
         let worker = Arc::clone(self);
         let attempt = Attempt::new(worker, claimed, Arc::clone(job_type), Arc::clone(open), slot);
         self.attempts.lock().await.spawn(attempt.rejoin(handle, remaining));
@@ -350,7 +358,13 @@ impl Running {
             worker.ending.store(true, Ordering::Relaxed);
             tracing::info!(attempts = worker.running(), "handing over");
             worker.watched.tell_all(Wish::HandOver);
-            std::future::pending::<()>().await;
+            // An executor that does not answer must not keep the host: what it has is found again by
+            // the next start.
+            tokio::time::sleep(HAND_OVER).await;
+            tracing::warn!(
+                attempts = worker.running(),
+                "not handed over in time, left to recovery"
+            );
         };
         let ended = async {
             let mut attempts = worker.attempts.lock().await;

@@ -6,6 +6,7 @@ use longshore_plugin_api::Found;
 
 use crate::{
     backoff::Backoff,
+    job::ALONE_FROM,
     lifecycle::{State, Work},
     store::Unresolved,
 };
@@ -18,9 +19,6 @@ pub struct Rules {
     /// After how long an unresolved job is failed.
     pub give_up_after: Duration,
 }
-
-/// From its second crash on a job runs alone.
-const ALONE_FROM: u32 = 2;
 
 /// Between two questions about the same row, and before a crashed job runs again.
 const PATIENCE: Backoff =

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{
     Store, StoreError,
     statement::{
-        Statement, job_ask_again, job_cancel, job_give_up, job_handle, job_mark, job_progress,
-        job_reattach, job_release, job_requeue, job_retry, job_settle, job_work_gone,
+        Statement, job_ask_again, job_cancel, job_give_up, job_handle, job_log_put, job_mark,
+        job_progress, job_reattach, job_release, job_requeue, job_retry, job_settle, job_work_gone,
     },
     value::Row,
     writer::FencedRow,
@@ -232,6 +232,20 @@ impl Store {
             json!({ "message": message, "progress": progress }),
         )
         .await
+    }
+
+    /// Keeps the last output of an attempt.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_log_put(
+        &self,
+        id: JobId,
+        token: ClaimToken,
+        tail: &str,
+    ) -> Result<Fenced, StoreError> {
+        self.fenced(&job_log_put, id, token, None, json!({ "tail": tail })).await
     }
 
     async fn fenced(

@@ -3,7 +3,7 @@
 use super::{
     Store, StoreError,
     jobs::job,
-    statement::{job_counts, job_get, job_log_get, job_log_put},
+    statement::{job_counts, job_get, job_log_get},
     value::{Row, Value},
 };
 use crate::{
@@ -82,22 +82,6 @@ impl Store {
         let count =
             |mut row: Row| Ok((row.word(State::from_word)?, row.next::<i64>()?.unsigned_abs()));
         rows.into_iter().map(count).collect()
-    }
-
-    /// Keeps the last output of a job's last attempt.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the database says.
-    pub async fn job_log_put(&self, id: JobId, tail: &str) -> Result<(), StoreError> {
-        let rows =
-            serde_json::json!([{ "id": id.0.simple().to_string(), "tail": tail }]).to_string();
-        self.writer
-            .task(move |session| {
-                let arguments = vec![rows.as_str().into()];
-                Box::pin(async move { session.fetch(&job_log_put, arguments).await.map(|_| ()) })
-            })
-            .await
     }
 
     /// The last output of a job's last attempt.

@@ -271,7 +271,8 @@ impl Attempt {
     async fn finish(&self, ended: Option<Ended>) {
         let Some(Ended { ending, log_tail }) = ended else { return };
         if !log_tail.is_empty()
-            && let Err(error) = self.worker.store.job_log_put(self.job.id, &log_tail).await
+            && let Err(error) =
+                self.worker.store.job_log_put(self.job.id, self.job.token, &log_tail).await
         {
             tracing::warn!(job = %self.job.id, error = %error, "could not keep the job's output");
         }

@@ -87,7 +87,7 @@ async fn followed_output_ends_with_the_job() {
     let served = served(&site).await;
     let mut follower = served.say(&request(&format!("/jobs/{id}/logs?follow=true"))).await;
     until(&mut follower, "\r\n\r\n").await;
-    site.host.store.job_log_put(claimed.id, "the end\n").await.unwrap();
+    let _ = site.host.store.job_log_put(claimed.id, claimed.token, "the end\n").await.unwrap();
     let ended = longshore::store::Ended {
         outcome: Outcome::Failed { error: "no".to_owned() },
         work: longshore::lifecycle::Work::Gone,

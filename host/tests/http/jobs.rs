@@ -153,7 +153,9 @@ async fn an_ended_jobs_kept_output_is_read_from_any_offset() {
     let path = format!("/jobs/{id}/logs");
     let empty = site.get(ALICE, &path).await;
     assert_eq!((empty.status, empty.text()), (StatusCode::OK, ""), "no output is no error");
-    site.host.store.job_log_put(crate::site::id(&id), "first\nzwölf\n").await.unwrap();
+    let id = crate::site::id(&id);
+    let token = site.host.store.job_get(id).await.unwrap().unwrap().token.unwrap();
+    let _ = site.host.store.job_log_put(id, token, "first\nzwölf\n").await.unwrap();
     let whole = site.get(ALICE, &path).await;
     assert_eq!(
         (whole.text(), &whole.headers["x-log-next-offset"], &whole.headers["x-log-end"]),

@@ -28,6 +28,7 @@ enum Operation {
     GiveUp,
     WorkGone,
     AskAgain,
+    LogPut,
 }
 
 use Operation::*;
@@ -55,6 +56,7 @@ const ANSWERS: &[(Operation, &str, Option<State>)] = &[
     (GiveUp, "..x....", Some(State::Failed)),
     (WorkGone, ".xx...x", None),
     (AskAgain, "..xxxxx", None),
+    (LogPut, ".xxxxxx", None),
 ];
 
 async fn perform(world: &World, operation: Operation, on: Placed) -> bool {
@@ -83,6 +85,7 @@ async fn perform(world: &World, operation: Operation, on: Placed) -> bool {
         GiveUp => store.job_give_up(id, token, unlock, "why", Work::Gone).await,
         WorkGone => store.job_work_gone(id, token, unlock).await,
         AskAgain => store.job_ask_again(id, token, Duration::ZERO).await,
+        LogPut => store.job_log_put(id, token, "the last words").await,
     };
     fenced.unwrap() == Fenced::Held
 }

@@ -183,7 +183,7 @@ impl Scene {
     }
 
     async fn end(&self, claimed: &Claimed, tail: &str) {
-        self.store.job_log_put(self.id, tail).await.unwrap();
+        let _ = self.store.job_log_put(self.id, claimed.token, tail).await.unwrap();
         let outcome = Outcome::Succeeded { result: "null".to_owned() };
         let end = End { outcome, work: lifecycle::Work::Gone };
         let _ = self.store.job_settle(self.id, claimed.token, None, &end).await.unwrap();
@@ -229,7 +229,7 @@ async fn output_is_followed_over_a_retry() {
     scene.speaker.say(&first, "one\n");
     let reader = scene.follow(0).await;
     scene.speaker.heard(&first).await;
-    scene.store.job_log_put(scene.id, "one\nit broke\n").await.unwrap();
+    let _ = scene.store.job_log_put(scene.id, first.token, "one\nit broke\n").await.unwrap();
     scene.speaker.forget();
     let retried =
         scene.store.job_retry(scene.id, first.token, None, Duration::ZERO, 3).await.unwrap();
