@@ -166,5 +166,6 @@ mod tests {
         let directory = segments(&[(0, b"first\nsecond\nthird\n")]);
         assert_eq!(tail(directory.path(), 19, 100), "first\nsecond\nthird\n");
         assert_eq!(tail(directory.path(), 19, 9), "third\n");
+        assert_eq!(tail(directory.path(), 19, 3), "rd\n", "of a line that is longer");
     }
 }
