@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Every method that moves a job is one guarded statement, judged by the rows that it matched:
-//! [`Fenced::Lost`] means that somebody else was first, and is never an error. A method has
+//! [`Lost`](crate::job::Fenced::Lost) means that somebody else was first, and is never an error. A method has
 //! committed when it answers.
 
 mod claims;

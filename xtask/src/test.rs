@@ -16,7 +16,9 @@ const STEPS: &[Step] = &[
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),
     ("docs", || {
-        run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+        run(cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("readme", readme),
     ("python", python),
@@ -51,6 +53,7 @@ fn needs() -> Done {
         ),
         ("sqlite3", &["--version"], "the SQLite shell: apt-get install sqlite3"),
         ("git", &["--version"], "git: apt-get install git"),
+        ("unshare", &["--version"], "unshare, mount and setsid: apt-get install util-linux"),
         ("cargo", &["fmt", "--version"], "rustfmt: rustup component add rustfmt"),
         ("cargo", &["clippy", "--version"], "clippy: rustup component add clippy"),
         ("cargo-deny", &["--version"], "cargo-deny: cargo install --locked cargo-deny"),
