@@ -1,13 +1,13 @@
 //! Plugins: executors from shared libraries. The only place that knows a foreign ABI.
 //!
 //! From a file to a running executor, each step with a reason code of its own ([`problem::Code`]):
-//! [`file`] opens and hashes it, [`preflight`] reads what it says of itself without running any of
-//! it, [`copies`] keeps a private copy, [`library`] loads that copy and checks its layout, [`schema`]
-//! checks the configuration, [`in_process`] makes an executor of it. [`registry`] does these in order
+//! `file` opens and hashes it, `preflight` reads what it says of itself without running any of
+//! it, `copies` keeps a private copy, `library` loads that copy and checks its layout, `schema`
+//! checks the configuration, `in_process` makes an executor of it. [`registry`] does these in order
 //! and remembers what happened; a bad plugin is a row there, never a dead host.
 //!
 //! What the rest of the host sees is [`HostedExecutor`]. It speaks verbs and JSON over a
-//! [`transport::Transport`], so a plugin in a process of its own is another transport, not another
+//! `transport::Transport`, so a plugin in a process of its own is another transport, not another
 //! executor.
 
 mod callback;
