@@ -71,7 +71,7 @@ on_conflict = "requeue"
 conflict_delay = "7s"
 transient_errors = ["requests.exceptions.ConnectionError"]
 retry = { max_retries = 5 }
-python = { requirements = ["scikit-learn==1.5.0"], index_url = "https://pypi.example.org/simple" }
+python = { requirements = ["scikit-learn==1.5.0"], index_url = "https://index.example.org/simple" }
 resources = { requests = { cpu = "500m" }, limits = { memory = "1Gi" } }
 required_params = ["experiment_id"]
 stop_grace = "3s"
@@ -104,7 +104,7 @@ job_types = ["export"]
     assert_eq!(job.retry.max_delay, Duration::from_secs(60));
     let python = job.python.as_ref().unwrap();
     assert_eq!(python.requirements, ["scikit-learn==1.5.0"]);
-    assert_eq!(python.index_url.as_deref(), Some("https://pypi.example.org/simple"));
+    assert_eq!(python.index_url.as_deref(), Some("https://index.example.org/simple"));
     let resources = job.resources.as_ref().unwrap();
     assert_eq!((&*resources.requests["cpu"], &*resources.limits["memory"]), ("500m", "1Gi"));
     assert_eq!(job.required_params, ["experiment_id"]);
