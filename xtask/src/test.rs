@@ -78,28 +78,17 @@ fn deny() -> Done {
 }
 
 fn python() -> Done {
-    let python = || {
-        let mut command = Command::new("python3");
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    };
     let sdk = root().join("sdk/python");
-    run(python()
-        .args(["-m", "unittest", "discover", "--start-directory", "tests"])
-        .current_dir(&sdk))?;
-    let scoring = root().join("examples/scoring");
-    run(python()
-        .args([
-            "-m",
-            "unittest",
-            "discover",
-            "--start-directory",
-            "tests",
-            "--top-level-directory",
-            ".",
-        ])
-        .current_dir(scoring)
-        .env("PYTHONPATH", &sdk))
+    // From above `tests`, as a reader of the package would: the tests are a package of their own.
+    let unittest = |directory: &str| {
+        run(Command::new("python3")
+            .args(["-m", "unittest", "discover", "-s", "tests", "-t", "."])
+            .current_dir(root().join(directory))
+            .env("PYTHONPATH", &sdk)
+            .env("PYTHONDONTWRITEBYTECODE", "1"))
+    };
+    unittest("sdk/python")?;
+    unittest("examples/scoring")
 }
 
 /// The README's commands, in a fresh clone of what is committed, in an empty folder.
