@@ -41,6 +41,8 @@ use crate::{
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(5);
 /// How long recovery waits before it asks about work that could not be watched or stopped just now.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an executor may take to say how work has ended that it has just proven gone.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a write that the database refuses for now waits before it is tried again, at most.
 const WRITE_RETRY: Backoff =
     Backoff { base_delay: Duration::from_millis(50), max_delay: Duration::from_secs(5) };
@@ -85,7 +87,8 @@ impl Attempt {
             Err(error) => {
                 // Nothing was started. If not even the release can be written, the lease expires.
                 tracing::warn!(job = %self.job.id, error = %error, "could not begin, released");
-                return self.release(Duration::from_secs(1), false).await;
+                self.release(Duration::from_secs(1), false).await;
+                return;
             }
         }
         let ended = match self.submit().await {
@@ -270,12 +273,7 @@ impl Attempt {
 
     async fn finish(&self, ended: Option<Ended>) {
         let Some(Ended { ending, log_tail }) = ended else { return };
-        if !log_tail.is_empty()
-            && let Err(error) =
-                self.worker.store.job_log_put(self.job.id, self.job.token, &log_tail).await
-        {
-            tracing::warn!(job = %self.job.id, error = %error, "could not keep the job's output");
-        }
+        self.keep_output(&log_tail).await;
         // A timeout that the executor reports for a job that was canceled is a cancel.
         if matches!(ending, Ending::Timeout { .. } | Ending::Canceled { .. })
             && self.seat.wished() == Wish::Cancel
@@ -358,6 +356,9 @@ impl Attempt {
             tracing::warn!(job = %self.job.id, executor = self.open.name, "canceled, but its work is not proven gone");
             return;
         }
+        if let Some(ended) = self.last_words().await {
+            self.keep_output(&ended.log_tail).await;
+        }
         let store = &self.worker.store;
         let unlock = self.job.locked();
         if self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await.is_some()
@@ -383,11 +384,34 @@ impl Attempt {
         if self.open.facts.reattach {
             return self.mark(Duration::ZERO).await;
         }
-        if self.prove_gone().await == Work::Gone {
-            self.release(Duration::ZERO, true).await;
+        if self.prove_gone().await != Work::Gone {
+            return self.mark(PATIENCE).await;
+        }
+        // It may have returned by itself between the wish and the stop: then its result counts.
+        if let Some(ended) = self.last_words().await
+            && matches!(ended.ending, Ending::Succeeded { .. })
+        {
+            return self.finish(Some(ended)).await;
+        }
+        if self.release(Duration::ZERO, true).await == Some(Fenced::Held) {
             self.forget().await;
-        } else {
-            self.mark(PATIENCE).await;
+        }
+    }
+
+    /// What the executor still says of work that it has just proven gone.
+    async fn last_words(&self) -> Option<Ended> {
+        let wait = self.open.executor.wait(&self.named);
+        tokio::time::timeout(LAST_WORDS, wait).await.ok()?.ok()
+    }
+
+    /// Keeps the last output. A later attempt that said nothing replaces what an earlier one said.
+    async fn keep_output(&self, tail: &str) {
+        if tail.is_empty() && self.job.attempt == 1 {
+            return;
+        }
+        let kept = self.worker.store.job_log_put(self.job.id, self.job.token, tail).await;
+        if let Err(error) = kept {
+            tracing::warn!(job = %self.job.id, error = %error, "could not keep the job's output");
         }
     }
 
@@ -406,12 +430,10 @@ impl Attempt {
         self.worker.unwatched.notify_one();
     }
 
-    async fn release(&self, delay: Duration, gone: bool) {
+    async fn release(&self, delay: Duration, gone: bool) -> Option<Fenced> {
         let store = &self.worker.store;
         let unlock = self.job.locked();
-        let _ = self
-            .written(|| store.job_release(self.job.id, self.job.token, unlock, delay, gone))
-            .await;
+        self.written(|| store.job_release(self.job.id, self.job.token, unlock, delay, gone)).await
     }
 
     async fn forget(&self) {

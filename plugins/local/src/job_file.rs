@@ -20,31 +20,38 @@ pub(crate) enum JobFile {
     Refused(String),
 }
 
+/// Opens a regular file that a job has had its hands on: without waiting for the other end of a FIFO,
+/// and without following a link out of here. `InvalidInput` says that it is something else.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let other = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::LOOP) => return Err(other("it is a symbolic link")),
+        opened => opened?,
+    };
+    let stat = fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(other("it is no regular file"));
+    }
+    Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0)))
+}
+
 /// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> JobFile {
     let refused = |error: io::Error| JobFile::Refused(format!("it cannot be read: {error}"));
-    // Without waiting for the other end of a FIFO, and without following a link out of here.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match open(path, flags, Mode::empty()) {
-        Ok(file) => file,
-        Err(rustix::io::Errno::NOENT) => return JobFile::Missing,
-        Err(rustix::io::Errno::LOOP) => {
-            return JobFile::Refused("it is a symbolic link".to_owned());
+    let (file, size) = match open_regular(path) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return JobFile::Missing,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return JobFile::Refused(error.to_string());
         }
-        Err(error) => return refused(error.into()),
-    };
-    let size = match fstat(&file) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
-            return JobFile::Refused("it is no regular file".to_owned());
-        }
-        Ok(stat) => u64::try_from(stat.st_size).unwrap_or(0),
-        Err(error) => return refused(error.into()),
+        Err(error) => return refused(error),
     };
     // One byte of room more than there is to read, so that the end is seen without growing.
     let expected = usize::try_from(size.min(limit) + 1).unwrap_or(0);
     let mut content = Vec::with_capacity(expected);
     // One more than allowed, so that too much is noticed even in a file that still grows.
-    match File::from(file).take(limit + 1).read_to_end(&mut content) {
+    match file.take(limit + 1).read_to_end(&mut content) {
         Ok(_) if content.len() as u64 > limit => {
             JobFile::Refused(format!("it is longer than {limit} bytes"))
         }

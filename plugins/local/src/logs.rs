@@ -1,9 +1,11 @@
 //! Reading a job's output from the segments that its keeper writes.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
+use std::{io, os::unix::fs::FileExt as _, path::Path};
 
 use longshore_keeper::SEGMENT_BYTES;
 use longshore_plugin_api::LogChunk;
+
+use crate::job_file;
 
 /// How much one answer holds, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -14,7 +16,7 @@ pub(crate) fn read(directory: &Path, offset: u64, over: bool) -> io::Result<LogC
     let mut bytes = from(directory, start, CHUNK)?;
     if bytes.is_empty() {
         // Nothing yet, or not any more.
-        start = start.max(oldest(directory)?.unwrap_or(0) * SEGMENT_BYTES);
+        start = start.max(oldest(directory)?.unwrap_or(0).saturating_mul(SEGMENT_BYTES));
         bytes = from(directory, start, CHUNK)?;
     }
     let last = over && bytes.len() < CHUNK;
@@ -47,8 +49,8 @@ fn from(directory: &Path, mut offset: u64, limit: usize) -> io::Result<Vec<u8>> 
     let mut bytes = Vec::new();
     while bytes.len() < limit {
         let name = format!("output.{}", offset / SEGMENT_BYTES);
-        let segment = match File::open(directory.join(name)) {
-            Ok(segment) => segment,
+        let segment = match job_file::open_regular(&directory.join(name)) {
+            Ok((segment, _)) => segment,
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             Err(error) => return Err(error),
         };
@@ -105,6 +107,31 @@ mod tests {
             fs::write(directory.path().join(format!("output.{number}")), content).unwrap();
         }
         directory
+    }
+
+    #[test]
+    fn a_job_that_puts_something_else_in_the_place_of_its_output_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("output.0");
+        let refused = || {
+            assert_eq!(tail(directory.path(), 10, 100), "");
+            read(directory.path(), 0, true).unwrap_err().to_string()
+        };
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &output,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(refused(), "it is no regular file");
+        fs::remove_file(&output).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &output).unwrap();
+        assert_eq!(refused(), "it is a symbolic link");
+        fs::remove_file(&output).unwrap();
+        fs::create_dir(&output).unwrap();
+        assert_eq!(refused(), "it is no regular file");
     }
 
     fn all(directory: &Path) -> (u64, String) {
