@@ -61,6 +61,7 @@ pub struct Recovery {
     offered: Vec<String>,
     started: Moment,
     last: Mutex<Option<Pass>>,
+    orphans_asked: Mutex<Option<Moment>>,
 }
 
 /// What one pass saw and did.
@@ -108,6 +109,7 @@ impl Recovery {
             offered,
             started: Moment::now(),
             last: Mutex::default(),
+            orphans_asked: Mutex::default(),
         })
     }
 
@@ -128,7 +130,12 @@ impl Recovery {
         let unwatched = self.worker.unwatched();
         Service::start("recovery", |mut stop| async move {
             loop {
-                if let Err(error) = recovery.run_once().await {
+                // A pass may be cut off anywhere: every write of it is guarded by itself.
+                let passed = tokio::select! {
+                    () = stop.asked() => return,
+                    passed = recovery.run_once() => passed,
+                };
+                if let Err(error) = passed {
                     tracing::warn!(error = %error, "a recovery pass failed");
                 }
                 tokio::select! {
@@ -152,6 +159,8 @@ impl Recovery {
     ///
     /// The database could not be read. A row that could not be written is asked about again.
     pub async fn run_once(&self) -> Result<Pass, StoreError> {
+        // What this host watches is not lost because the database was away for longer than a lease.
+        self.worker.renew_once().await;
         let mut pass = Pass {
             marked: self.store.job_mark_expired(self.settings.overdue_grace).await?,
             ..Pass::default()
@@ -249,10 +258,8 @@ impl Recovery {
                 }
             }
             Step::StopOverdue => {
-                let work = self.stop(row, open).await;
-                let error =
-                    format!("job {id} ({}) ran out of time while nobody watched it", row.job_type);
-                let ended = Ended { outcome: Outcome::Timeout { error }, work };
+                let (outcome, work) = self.end_overdue(row, open).await;
+                let ended = Ended { outcome, work };
                 if self.store.job_settle(id, token, unlock, &ended).await? == Fenced::Held {
                     pass.timed_out += 1;
                     if work == Work::Gone {
@@ -306,6 +313,34 @@ impl Recovery {
         Ok(())
     }
 
+    /// Work that has ended by itself before anybody looked is judged by what it left, however late
+    /// that is; what still runs is stopped.
+    async fn end_overdue(&self, row: &Unresolved, open: Option<&Open>) -> (Outcome, Work) {
+        let error =
+            format!("job {} ({}) ran out of time while nobody watched it", row.id, row.job_type);
+        let timeout = Outcome::Timeout { error };
+        if row.work == Work::Gone {
+            return (timeout, Work::Gone);
+        }
+        if let Some(open) = open {
+            let named = named(row);
+            let wait = open.executor.wait(&named);
+            match tokio::time::timeout(Duration::from_secs(1), wait)
+                .await
+                .map(|said| said.map(|ended| ended.ending))
+            {
+                Ok(Ok(api::Ending::Succeeded { result })) => {
+                    return (Outcome::Succeeded { result: result.get().to_owned() }, Work::Gone);
+                }
+                Ok(Ok(api::Ending::Failed { message, .. })) => {
+                    return (Outcome::Failed { error: message }, Work::Gone);
+                }
+                _ => {}
+            }
+        }
+        (timeout, self.stop(row, open).await)
+    }
+
     async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Work {
         let Some(open) = open else { return Work::Maybe };
         match open.executor.cancel(&named(row), self.settings.stop_grace).await {
@@ -318,9 +353,22 @@ impl Recovery {
         }
     }
 
+    /// Looking for orphans reads the whole backlog: once a minute is enough for what takes an hour.
+    fn orphans_are_due(&self) -> bool {
+        let mut asked = self.orphans_asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = asked.is_none_or(|asked| asked.elapsed() >= Duration::from_secs(60));
+        if due {
+            *asked = Some(Moment::now());
+        }
+        due
+    }
+
     /// A host that has just started does not know what others offered while it was away.
     async fn orphan(&self) -> Result<usize, StoreError> {
         if self.started.elapsed() < self.settings.orphan_after {
+            return Ok(0);
+        }
+        if !self.orphans_are_due() {
             return Ok(0);
         }
         let error = format!(

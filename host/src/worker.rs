@@ -37,12 +37,13 @@ use crate::{
     config::JobType,
     executors::Executors,
     job::{ALONE_FROM, CancelReason, Claimed, Fenced, JobId, ReplicaId},
+    lifecycle::Work,
     service::{Service, Stop},
     store::{Claims, Reattached, Store, StoreError, Want},
 };
 
-/// How long handing over may take, stop graces included.
-const HAND_OVER: Duration = Duration::from_secs(30);
+/// How long handing over may take, besides the longest stop grace.
+const HAND_OVER: Duration = Duration::from_secs(15);
 
 /// How the worker behaves.
 #[derive(Clone, Copy, Debug)]
@@ -136,8 +137,14 @@ impl Worker {
         let fenced = self.store.job_cancel(id, reason).await?;
         if fenced == Fenced::Held {
             self.watched.tell(id, Wish::Cancel);
-            if self.watched.get(id).is_none() {
-                // Nobody watches it here: if work of it may exist, recovery stops it.
+            let maybe = || async {
+                self.store
+                    .job_get(id)
+                    .await
+                    .is_ok_and(|job| job.is_some_and(|job| job.work == Work::Maybe))
+            };
+            if self.watched.get(id).is_none() && maybe().await {
+                // Nobody watches its work here: recovery stops it.
                 self.unwatched.notify_one();
             }
         }
@@ -258,7 +265,9 @@ impl Worker {
         if !ready || self.slots.running(executor) > 0 {
             return Ok(0);
         }
-        let job = self.store.job_claim_solo(executor, self.owner, self.settings.lease).await?;
+        let types = self.types.keys().cloned().collect();
+        let job =
+            self.store.job_claim_solo(executor, types, self.owner, self.settings.lease).await?;
         let Some(job) = job else { return Ok(0) };
         self.spawn(job, true).await;
         Ok(1)
@@ -292,7 +301,7 @@ impl Worker {
     }
 
     /// Renews every claim in one statement. A claim that does not count any more is told so.
-    async fn renew_once(&self) {
+    pub(crate) async fn renew_once(&self) {
         let claims = self.watched.claims();
         if claims.is_empty() {
             return;
@@ -360,7 +369,8 @@ impl Running {
             worker.watched.tell_all(Wish::HandOver);
             // An executor that does not answer must not keep the host: what it has is found again by
             // the next start.
-            tokio::time::sleep(HAND_OVER).await;
+            let graces = worker.types.values().map(|job_type| job_type.stop_grace);
+            tokio::time::sleep(graces.max().unwrap_or_default() + HAND_OVER).await;
             tracing::warn!(
                 attempts = worker.running(),
                 "not handed over in time, left to recovery"

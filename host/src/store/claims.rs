@@ -70,7 +70,10 @@ impl Store {
             .task(move |session| {
                 let wants = std::sync::Arc::clone(&wants);
                 Box::pin(async move {
-                    let rows = session.fetch(&job_solo_waiting, vec![]).await?;
+                    let types: Vec<&str> =
+                        wants.iter().map(|want| want.job_type.as_str()).collect();
+                    let types = serde_json::Value::from(types).to_string();
+                    let rows = session.fetch(&job_solo_waiting, vec![types.into()]).await?;
                     let alone = rows.into_iter().map(|mut row| row.next());
                     let alone = alone.collect::<Result<HashSet<String>, _>>()?;
                     let mut jobs = Vec::new();
@@ -113,7 +116,8 @@ impl Store {
             .await
     }
 
-    /// Claims the job of this executor that must run alone and has waited longest.
+    /// Claims the job of this executor, of one of these types, that must run alone and has waited
+    /// longest.
     ///
     /// # Errors
     ///
@@ -121,14 +125,20 @@ impl Store {
     pub async fn job_claim_solo(
         &self,
         executor: &str,
+        types: Vec<String>,
         owner: ReplicaId,
         lease: Duration,
     ) -> Result<Option<Claimed>, StoreError> {
         let executor = executor.to_owned();
+        let types = serde_json::Value::from(types).to_string();
         self.writer
             .task(move |session| {
-                let arguments =
-                    vec![executor.as_str().into(), owner.0.into(), micros(lease).into()];
+                let arguments = vec![
+                    executor.as_str().into(),
+                    owner.0.into(),
+                    micros(lease).into(),
+                    types.as_str().into(),
+                ];
                 Box::pin(async move {
                     let mut rows = session.fetch(&job_claim_solo, arguments).await?;
                     rows.pop().map(|mut row| claimed(&mut row)).transpose()

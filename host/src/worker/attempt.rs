@@ -143,7 +143,15 @@ impl Attempt {
                 if wish == Wish::Cancel {
                     self.prove_gone().await;
                 }
-                submit.await
+                let rest = self.deadline.remaining() + self.job_type.stop_grace + self.worker.settings.result_grace;
+                match tokio::time::timeout(rest, submit).await {
+                    Ok(answer) => answer,
+                    // Whatever it still does is not this attempt's to wait for.
+                    Err(_) => {
+                        self.mark(PATIENCE).await;
+                        return Submitted::Done;
+                    }
+                }
             }
             () = tokio::time::sleep(self.deadline.remaining() + self.worker.settings.result_grace) => {
                 let work = self.prove_gone().await;
@@ -327,7 +335,9 @@ impl Attempt {
             Some(Fenced::Lost) => match store.job_get(self.job.id).await {
                 // The commit was ours, only its answer got lost.
                 Ok(Some(row)) if row.token == Some(self.job.token) && row.state == state => {
-                    self.forget().await
+                    if work == Work::Gone {
+                        self.forget().await;
+                    }
                 }
                 _ => self.lost().await,
             },

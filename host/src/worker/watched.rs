@@ -66,7 +66,11 @@ impl Watched {
     pub(super) fn enter(self: &Arc<Self>, id: JobId, token: ClaimToken, tag: AttemptTag) -> Seat {
         let (wish, wishes) = watch::channel(Wish::None);
         let attempt = Arc::new(Attempt { id, token, tag, wish, told: Mutex::default() });
-        self.lock().insert(id, Arc::clone(&attempt));
+        let older = self.lock().insert(id, Arc::clone(&attempt));
+        if let Some(older) = older {
+            // Nobody can reach it from here on: it must let go now.
+            older.tell(Wish::Lost);
+        }
         Seat { watched: Arc::clone(self), attempt, wishes }
     }
 

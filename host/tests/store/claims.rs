@@ -167,7 +167,12 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
     let claims = world.store.job_claim(vec![want(9)], world.owner, LEASE).await.unwrap();
     assert!(claims.jobs.is_empty(), "neither it nor a neighbour: its executor is emptied first");
     assert_eq!(claims.alone, HashSet::from(["local".to_owned()]));
-    let claimed = world.store.job_claim_solo("local", world.owner, LEASE).await.unwrap().unwrap();
+    let claimed = world
+        .store
+        .job_claim_solo("local", vec!["score".to_owned()], world.owner, LEASE)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((claimed.id, claimed.recovery_count), (id, 2));
 }
 
