@@ -6,11 +6,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use longshore_plugin_api::Facts;
+use longshore_plugin_api as api;
+use longshore_plugin_api::{Attempt, Facts};
 
-use crate::plugin::HostedExecutor;
+use crate::{lifecycle::Work, plugin::HostedExecutor};
 
 /// One open executor.
 pub struct Open {
@@ -104,6 +106,25 @@ impl Open {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Stops the work of an attempt and says whether it is proven gone. An error is no proof.
+    pub async fn stop_work(&self, attempt: &Attempt, grace: Duration) -> Work {
+        match self.executor.cancel(attempt, grace).await {
+            Ok(api::Work::Gone) => Work::Gone,
+            Ok(api::Work::Maybe) => Work::Maybe,
+            Err(error) => {
+                tracing::warn!(job = attempt.job_id, executor = self.name, %error, "could not stop the work");
+                Work::Maybe
+            }
+        }
+    }
+
+    /// Lets the executor remove what is left of an attempt whose outcome is committed.
+    pub async fn forget(&self, attempt: &Attempt) {
+        if let Err(error) = self.executor.forget(attempt).await {
+            tracing::debug!(job = attempt.job_id, executor = self.name, %error, "could not forget");
+        }
     }
 
     /// Keeps jobs away until it is well again.

@@ -343,14 +343,7 @@ impl Recovery {
 
     async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Work {
         let Some(open) = open else { return Work::Maybe };
-        match open.executor.cancel(&named(row), self.settings.stop_grace).await {
-            Ok(api::Work::Gone) => Work::Gone,
-            Ok(api::Work::Maybe) => Work::Maybe,
-            Err(error) => {
-                tracing::warn!(job = %row.id, executor = open.name, %error, "could not stop unwatched work");
-                Work::Maybe
-            }
-        }
+        open.stop_work(&named(row), self.settings.stop_grace).await
     }
 
     /// Looking for orphans reads the whole backlog: once a minute is enough for what takes an hour.
@@ -388,10 +381,8 @@ fn named(row: &Unresolved) -> api::Attempt {
 }
 
 async fn forget(row: &Unresolved, open: Option<&Open>) {
-    if let Some(open) = open
-        && let Err(error) = open.executor.forget(&named(row)).await
-    {
-        tracing::debug!(job = %row.id, executor = open.name, %error, "could not forget");
+    if let Some(open) = open {
+        open.forget(&named(row)).await;
     }
 }
 

@@ -174,22 +174,10 @@ impl Worker {
         Arc::clone(&self.unwatched)
     }
 
-    /// Whether an attempt of that job runs here.
-    #[must_use]
-    pub fn watches(&self, id: JobId) -> bool {
-        self.watched.get(id).is_some()
-    }
-
     /// How many attempts run here.
     #[must_use]
     pub fn running(&self) -> u32 {
         self.slots.total()
-    }
-
-    /// The type of that name.
-    #[must_use]
-    pub fn job_type(&self, name: &str) -> Option<&Arc<JobType>> {
-        self.types.get(name)
     }
 
     /// The open executors.

@@ -11,7 +11,7 @@ use super::{
         Statement, job_alive_count, job_claim, job_claim_solo, job_next_due, job_reattached,
         job_renew, job_solo_waiting,
     },
-    value::{Row, Value},
+    value::{Row, Value, micros},
 };
 use crate::job::{AttemptTag, ClaimToken, Claimed, JobId, ReplicaId};
 
@@ -47,10 +47,6 @@ pub struct Reattached {
     pub handle: Option<String>,
     /// What is left until the deadline; negative once it has passed. Microseconds.
     pub remaining_us: i64,
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Store {

@@ -10,7 +10,7 @@ use super::{
         Statement, job_ask_again, job_cancel, job_give_up, job_handle, job_log_put, job_mark,
         job_progress, job_reattach, job_release, job_requeue, job_retry, job_settle, job_work_gone,
     },
-    value::Row,
+    value::{Row, micros},
     writer::FencedRow,
 };
 use crate::{
@@ -303,8 +303,4 @@ pub(super) fn job(row: &mut Row) -> Result<Job, StoreError> {
         handle: row.next()?,
         params: row.next::<Option<_>>()?.unwrap_or_default(),
     })
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

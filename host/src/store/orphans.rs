@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Store, StoreError,
     statement::{Statement, job_mark_expired, job_mark_own, job_orphan, job_unresolved},
-    value::Value,
+    value::{Value, micros},
 };
 use crate::{
     job::{AttemptTag, ClaimToken, JobId, ReplicaId},
@@ -132,8 +132,4 @@ impl Store {
             .await?;
         Ok(marked)
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,7 @@ use super::{
     Store, StoreError,
     sqlite::Session,
     statement::{job_by_idempotency_key, job_submit, job_submit_params},
-    value::Value,
+    value::{Value, micros},
 };
 use crate::job::{JobId, NewJob};
 
@@ -120,7 +120,7 @@ fn row(job: &NewJob) -> serde_json::Value {
         "executor": job.executor,
         "priority": job.priority,
         "due_at": job.due_at,
-        "timeout_us": i64::try_from(job.timeout.as_micros()).unwrap_or(i64::MAX),
+        "timeout_us": micros(job.timeout),
         "lock_key": job.lock_key.map(|key| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
         "idempotency_key": job.idempotency_key,
     })

@@ -1,6 +1,8 @@
 //! What goes into a statement and what comes out: four types are enough for every database, and
 //! nothing above this file is generic over one.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{StoreError, statement::Statement};
@@ -12,6 +14,11 @@ pub(super) enum Value {
     Int(i64),
     Text(String),
     Bytes(Vec<u8>),
+}
+
+/// A duration as every statement takes it; what is too long for the column is its maximum.
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl From<i64> for Value {

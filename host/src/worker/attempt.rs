@@ -378,14 +378,7 @@ impl Attempt {
     }
 
     async fn prove_gone(&self) -> Work {
-        match self.open.executor.cancel(&self.named, self.job_type.stop_grace).await {
-            Ok(api::Work::Gone) => Work::Gone,
-            Ok(api::Work::Maybe) => Work::Maybe,
-            Err(error) => {
-                tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "could not stop the work");
-                Work::Maybe
-            }
-        }
+        self.open.stop_work(&self.named, self.job_type.stop_grace).await
     }
 
     /// The host goes away: what can be found again is left running, the rest is stopped and given
@@ -447,9 +440,7 @@ impl Attempt {
     }
 
     async fn forget(&self) {
-        if let Err(error) = self.open.executor.forget(&self.named).await {
-            tracing::debug!(job = %self.job.id, executor = self.open.name, %error, "could not forget");
-        }
+        self.open.forget(&self.named).await;
     }
 
     /// Writes, and tries again while the database is only unwell: an outcome is not lost to a blip.
