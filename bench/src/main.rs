@@ -23,7 +23,7 @@ fn main() -> Outcome {
     runtime.block_on(async {
         limits::disk(&mut table)?;
         if wanted("noop") {
-            let limit = limits::bare_sql(&mut table).await?;
+            let limit = limits::bare_sql(&mut table)?;
             noop::jobs(&mut table, limit).await?;
             noop::submissions(&mut table).await?;
         }

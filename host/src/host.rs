@@ -158,7 +158,7 @@ impl Host {
             Worker::new(store.clone(), executors, types.clone(), identity.id, settings, watching);
         let offered = types
             .values()
-            .map(|job_type| format!("{}/{}", job_type.executor, job_type.name))
+            .map(|job_type| (job_type.executor.clone(), job_type.name.clone()))
             .collect();
         let recovery = Recovery::new(
             store.clone(),
@@ -222,7 +222,7 @@ impl Host {
                 tracing::warn!(executor = open.name, %error, "executor did not stop well");
             }
         }
-        self.store.close().await;
+        self.store.close();
     }
 
     /// Checks and stores submissions, all of them or none.

@@ -64,7 +64,15 @@ impl FromStr for JobId {
 }
 
 impl ClaimToken {
-    /// A new one, for a reattach; a claim's is drawn in the statement itself.
+    /// A new one.
+    #[must_use]
+    pub fn draw() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl AttemptTag {
+    /// A new one.
     #[must_use]
     pub fn draw() -> Self {
         Self(Uuid::new_v4())

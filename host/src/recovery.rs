@@ -14,7 +14,7 @@
 mod plan;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -58,10 +58,9 @@ pub struct Recovery {
     worker: Arc<Worker>,
     owner: ReplicaId,
     settings: Settings,
-    offered: Vec<String>,
+    offered: HashSet<(String, String)>,
     started: Moment,
     last: Mutex<Option<Pass>>,
-    orphans_asked: Mutex<Option<Moment>>,
 }
 
 /// What one pass saw and did.
@@ -92,14 +91,14 @@ pub struct Pass {
 }
 
 impl Recovery {
-    /// Recovery for this host. `offered` lists `executor/type` as configured.
+    /// Recovery for this host. `offered` lists executor and type as configured.
     #[must_use]
     pub fn new(
         store: Store,
         worker: Arc<Worker>,
         owner: ReplicaId,
         settings: Settings,
-        offered: Vec<String>,
+        offered: HashSet<(String, String)>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -109,7 +108,6 @@ impl Recovery {
             offered,
             started: Moment::now(),
             last: Mutex::default(),
-            orphans_asked: Mutex::default(),
         })
     }
 
@@ -346,29 +344,22 @@ impl Recovery {
         open.stop_work(&named(row), self.settings.stop_grace).await
     }
 
-    /// Looking for orphans reads the whole backlog: once a minute is enough for what takes an hour.
-    fn orphans_are_due(&self) -> bool {
-        let mut asked = self.orphans_asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = asked.is_none_or(|asked| asked.elapsed() >= Duration::from_secs(60));
-        if due {
-            *asked = Some(Moment::now());
-        }
-        due
-    }
-
     /// A host that has just started does not know what others offered while it was away.
     async fn orphan(&self) -> Result<usize, StoreError> {
-        if self.started.elapsed() < self.settings.orphan_after {
-            return Ok(0);
-        }
-        if !self.orphans_are_due() {
+        let after = self.settings.orphan_after;
+        if self.started.elapsed() < after {
             return Ok(0);
         }
         let error = format!(
-            "no host has offered its type or executor for {:?}; configure them again and resubmit",
-            self.settings.orphan_after
+            "no host has offered its type or executor for {after:?}; configure them again and resubmit"
         );
-        self.store.job_orphan(&self.offered, self.settings.orphan_after, &error).await
+        let mut orphaned = 0;
+        for (executor, job_type) in self.store.job_routes().await? {
+            if !self.offered.contains(&(executor.clone(), job_type.clone())) {
+                orphaned += self.store.job_orphan(&executor, &job_type, after, &error).await?;
+            }
+        }
+        Ok(orphaned)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The only place with SQL.
 //!
 //! ```text
-//!   methods ──► statements (files in `sql/`) ──► writer (one task, group commit) ──► the file
+//!   methods ──► statements (files in `sql/`) ──► writer (one thread, group commit) ► the file
 //!        └────► readers (a small pool) ────────────────────────────────────────────►
 //! ```
 //!
@@ -69,16 +69,15 @@ impl Store {
         synchronous: Synchronous,
         schema: Schema,
     ) -> Result<(Self, Migrated), StoreError> {
-        let database = Arc::new(sqlite::Database::open(path, synchronous, true).await?);
-        let mut session = database.session().await?;
+        let database = Arc::new(sqlite::Database::open(path, synchronous, true)?);
+        let mut session = database.session()?;
         let migrated = match schema {
             Schema::Migrate => migrate::migrate(&mut session).await?,
             Schema::Verify => {
                 migrate::verify(&mut session).await.map(|()| Migrated { from: 0, to: 0 })?
             }
         };
-        // The task ends when the last writer is dropped; nobody needs its handle.
-        let (writer, _task) = writer::Writer::start(session);
+        let writer = writer::Writer::start(session)?;
         Ok((Self { database, writer, arrived: Arc::new(Notify::new()) }, migrated))
     }
 
@@ -102,8 +101,8 @@ impl Store {
     }
 
     /// Closes the connections that read; writes that are under way end first.
-    pub async fn close(&self) {
-        self.database.close().await;
+    pub fn close(&self) {
+        self.database.close();
     }
 }
 
@@ -118,12 +117,32 @@ mod tests {
         let (store, migrated) =
             Store::open(&path, Synchronous::Full, Schema::Migrate).await.unwrap();
         assert_eq!(migrated.from, 0);
-        let mut session = store.database.session().await.unwrap();
+        let session = store.database.session().unwrap();
         for statement in statement::ALL {
             session
                 .prepare(statement)
-                .await
                 .unwrap_or_else(|error| panic!("{}: {error:?}", statement.name));
+        }
+    }
+
+    /// Without statistics SQLite guesses, and a wrong guess reads the whole history at every claim.
+    #[tokio::test]
+    async fn no_statement_of_the_hosts_loops_reads_the_history() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("longshore.db");
+        let (store, _) = Store::open(&path, Synchronous::Full, Schema::Migrate).await.unwrap();
+        let session = store.database.session().unwrap();
+        for statement in statement::ALL {
+            let plan = session.plan(statement).unwrap();
+            let through = plan.iter().filter(|step| step.contains("SCAN jobs"));
+            for step in through {
+                let partial = ["job_claimable", "job_alone", "job_alive"];
+                assert!(
+                    partial.iter().any(|index| step.contains(index)),
+                    "{} reads every row: {plan:?}",
+                    statement.name
+                );
+            }
         }
     }
 }

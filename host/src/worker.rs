@@ -236,15 +236,19 @@ impl Worker {
     fn wants(&self) -> Vec<Want> {
         let wants = self.types.values().filter_map(|job_type| {
             let open = self.executors.get(&job_type.executor)?;
-            let slots = self.slots.free(&job_type.name, job_type.max_workers);
-            (open.is_ready() && !self.slots.is_alone(&open.name) && slots > 0).then(|| Want {
-                executor: job_type.executor.clone(),
-                job_type: job_type.name.clone(),
-                slots,
-                max_running: job_type.max_running,
-            })
+            let want = self.want(job_type);
+            (open.is_ready() && !self.slots.is_alone(&open.name) && want.slots > 0).then_some(want)
         });
         wants.collect()
+    }
+
+    fn want(&self, job_type: &JobType) -> Want {
+        Want {
+            executor: job_type.executor.clone(),
+            job_type: job_type.name.clone(),
+            slots: self.slots.free(&job_type.name, job_type.max_workers),
+            max_running: job_type.max_running,
+        }
     }
 
     /// A job that was running at two crashes runs with no neighbour: its executor is emptied first.
@@ -253,9 +257,10 @@ impl Worker {
         if !ready || self.slots.running(executor) > 0 {
             return Ok(0);
         }
-        let types = self.types.keys().cloned().collect();
+        // Of any type: a job keeps the executor that it was routed to, whatever its type says now.
+        let wants = self.types.values().map(|job_type| self.want(job_type)).collect();
         let job =
-            self.store.job_claim_solo(executor, types, self.owner, self.settings.lease).await?;
+            self.store.job_claim_solo(executor, wants, self.owner, self.settings.lease).await?;
         let Some(job) = job else { return Ok(0) };
         self.spawn(job, true).await;
         Ok(1)

@@ -1,17 +1,15 @@
 //! Claims: batches per type, in one transaction for all types of a replica.
 
-use std::{collections::HashSet, time::Duration};
-
-use uuid::Uuid;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     Store, StoreError,
     sqlite::Session,
     statement::{
-        Statement, job_alive_count, job_claim, job_claim_solo, job_next_due, job_reattached,
-        job_renew, job_solo_waiting,
+        job_alive_count, job_claim, job_due, job_due_solo, job_next_due, job_reattached, job_renew,
+        job_solo_waiting,
     },
-    value::{Row, Value, micros},
+    value::{Row, Value, micros, readable},
 };
 use crate::job::{AttemptTag, ClaimToken, Claimed, JobId, ReplicaId};
 
@@ -61,10 +59,10 @@ impl Store {
         owner: ReplicaId,
         lease: Duration,
     ) -> Result<Claims, StoreError> {
-        let wants = std::sync::Arc::new(wants);
+        let wants = Arc::new(wants);
         self.writer
             .task(move |session| {
-                let wants = std::sync::Arc::clone(&wants);
+                let wants = Arc::clone(&wants);
                 Box::pin(async move {
                     let types: Vec<&str> =
                         wants.iter().map(|want| want.job_type.as_str()).collect();
@@ -121,23 +119,26 @@ impl Store {
     pub async fn job_claim_solo(
         &self,
         executor: &str,
-        types: Vec<String>,
+        wants: Vec<Want>,
         owner: ReplicaId,
         lease: Duration,
     ) -> Result<Option<Claimed>, StoreError> {
-        let executor = executor.to_owned();
-        let types = serde_json::Value::from(types).to_string();
+        let claim = Arc::new((executor.to_owned(), wants));
         self.writer
             .task(move |session| {
-                let arguments = vec![
-                    executor.as_str().into(),
-                    owner.0.into(),
-                    micros(lease).into(),
-                    types.as_str().into(),
-                ];
+                let claim = Arc::clone(&claim);
                 Box::pin(async move {
-                    let mut rows = session.fetch(&job_claim_solo, arguments).await?;
-                    rows.pop().map(|mut row| claimed(&mut row)).transpose()
+                    let (executor, wants) = &*claim;
+                    let mut types = Vec::with_capacity(wants.len());
+                    for want in wants {
+                        if room(session, want).await? > 0 {
+                            types.push(want.job_type.as_str());
+                        }
+                    }
+                    let types = serde_json::Value::from(types).to_string();
+                    let arguments = vec![executor.as_str().into(), types.into()];
+                    let due = session.fetch(&job_due_solo, arguments).await?;
+                    Ok(claim_all(session, due, owner, lease).await?.pop())
                 })
             })
             .await
@@ -175,12 +176,21 @@ impl Store {
         let mut rows =
             self.database.fetch(&job_reattached, vec![id.0.into(), token.0.into()]).await?;
         let Some(mut row) = rows.pop() else { return Ok(None) };
+        let tag = AttemptTag(row.next()?);
         Ok(Some(Reattached {
-            claimed: claimed(&mut row)?,
+            claimed: claimed(&mut row, token, tag)?,
             handle: row.next()?,
             remaining_us: row.next()?,
         }))
     }
+}
+
+/// How many of a type may be taken now.
+async fn room(session: &mut Session, want: &Want) -> Result<u32, StoreError> {
+    let Some(cap) = want.max_running else { return Ok(want.slots) };
+    let arguments = vec![want.job_type.as_str().into()];
+    let alive: u32 = session.fetch(&job_alive_count, arguments).await?.remove(0).next()?;
+    Ok(want.slots.min(cap.saturating_sub(alive)))
 }
 
 async fn claim(
@@ -190,11 +200,7 @@ async fn claim(
     lease: Duration,
     claims: &mut Vec<Claimed>,
 ) -> Result<(), StoreError> {
-    let mut slots = want.slots;
-    if let Some(cap) = want.max_running {
-        let alive: u32 = count(session, &job_alive_count, &want.job_type).await?;
-        slots = slots.min(cap.saturating_sub(alive));
-    }
+    let mut slots = room(session, want).await?;
     // One index range a priority: jobs that are due later stand behind those that are due now in
     // each range, and are never walked over.
     for priority in 1..=4_i64 {
@@ -206,29 +212,46 @@ async fn claim(
             want.job_type.as_str().into(),
             priority.into(),
             i64::from(slots).into(),
-            owner.0.into(),
-            micros(lease).into(),
         ];
-        let rows = session.fetch(&job_claim, arguments).await?;
-        slots = slots.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        for mut row in rows {
-            claims.push(claimed(&mut row)?);
-        }
+        let due = session.fetch(&job_due, arguments).await?;
+        slots = slots.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+        claims.append(&mut claim_all(session, due, owner, lease).await?);
     }
     Ok(())
 }
 
-async fn count(
+/// Claims what this transaction has just read as due, each under a token and a tag of its own.
+async fn claim_all(
     session: &mut Session,
-    statement: &'static Statement,
-    job_type: &str,
-) -> Result<u32, StoreError> {
-    session.fetch(statement, vec![job_type.into()]).await?.remove(0).next()
+    due: Vec<Row>,
+    owner: ReplicaId,
+    lease: Duration,
+) -> Result<Vec<Claimed>, StoreError> {
+    let draw = |row: &mut Row| {
+        let job = claimed(row, ClaimToken::draw(), AttemptTag::draw())?;
+        Ok(Claimed { attempt: job.attempt + 1, ..job })
+    };
+    let jobs = due.into_iter().filter_map(readable(draw)).collect::<Vec<_>>();
+    let row = |job: &Claimed| {
+        [
+            job.id.0.into(),
+            job.token.0.into(),
+            job.tag.0.into(),
+            owner.0.into(),
+            micros(lease).into(),
+        ]
+    };
+    let rows: Vec<[Value; 5]> = jobs.iter().map(row).collect();
+    let held = session.each(&job_claim, rows.iter().map(<[Value; 5]>::as_slice)).await?;
+    Ok(jobs.into_iter().zip(held).filter_map(|(job, rows)| (rows > 0).then_some(job)).collect())
 }
 
-fn claimed(row: &mut Row) -> Result<Claimed, StoreError> {
+/// Reads the columns of `job_due`.
+fn claimed(row: &mut Row, token: ClaimToken, tag: AttemptTag) -> Result<Claimed, StoreError> {
     Ok(Claimed {
         id: JobId(row.next()?),
+        token,
+        tag,
         job_type: row.next()?,
         workspace: row.next()?,
         executor: row.next()?,
@@ -236,9 +259,8 @@ fn claimed(row: &mut Row) -> Result<Claimed, StoreError> {
         retry_count: row.next()?,
         recovery_count: row.next()?,
         timeout: Duration::from_micros(row.next::<i64>()?.unsigned_abs()),
-        token: ClaimToken(row.next::<Uuid>()?),
-        tag: AttemptTag(row.next::<Uuid>()?),
         lock_key: row.next()?,
-        params: row.next()?,
+        // None is a damaged row. Claimed all the same: it fails as what it is, and stands in nobody's way.
+        params: row.next::<Option<_>>()?.unwrap_or_default(),
     })
 }

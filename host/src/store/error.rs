@@ -6,37 +6,31 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database refused a statement.
-    #[error("the database could not run `{statement}`: {hint}")]
+    #[error("the database could not run `{statement}`: {}", cause.hint())]
     Statement {
         /// Which one.
         statement: &'static str,
-        /// What that usually means and what to do.
-        hint: &'static str,
         /// What it said.
         #[source]
-        source: sqlx::Error,
+        cause: Cause,
     },
     /// A transaction could not begin or commit.
-    #[error("the database could not {step} a transaction: {hint}")]
+    #[error("the database could not {step} a transaction: {}", cause.hint())]
     Transaction {
         /// `begin` or `commit`.
         step: &'static str,
-        /// What that usually means and what to do.
-        hint: &'static str,
         /// What it said.
         #[source]
-        source: sqlx::Error,
+        cause: Cause,
     },
     /// The database cannot be opened.
-    #[error("cannot open the database `{path}`: {hint}")]
+    #[error("cannot open the database `{path}`: {}", cause.hint())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What that usually means and what to do.
-        hint: &'static str,
         /// What it said.
         #[source]
-        source: sqlx::Error,
+        cause: Cause,
     },
     /// Another host has the file.
     #[error(
@@ -96,6 +90,11 @@ pub enum StoreError {
         /// The job that has it.
         job: crate::job::JobId,
     },
+    /// The system gave no thread to write with.
+    #[error(
+        "cannot start the thread that writes the database; the limit of processes may be reached"
+    )]
+    Thread(#[source] std::io::Error),
     /// The store was closed.
     #[error("the store is closed; the host is shutting down")]
     Closed,
@@ -106,10 +105,10 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Statement { source, .. }
-            | Self::Transaction { source, .. }
-            | Self::Open { source, .. } => !matches!(kind(source), Kind::Other),
-            Self::InUse { .. } | Self::Lock { .. } | Self::Closed => true,
+            Self::Statement { cause, .. }
+            | Self::Transaction { cause, .. }
+            | Self::Open { cause, .. } => cause.kind != Kind::Other,
+            Self::InUse { .. } | Self::Lock { .. } | Self::Thread(_) | Self::Closed => true,
             Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
             | Self::BadRow { .. }
@@ -121,14 +120,23 @@ impl StoreError {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Statement { source, .. } | Self::Transaction { source, .. } => {
-                matches!(kind(source), Kind::Full)
+            Self::Statement { cause, .. } | Self::Transaction { cause, .. } => {
+                cause.kind == Kind::Full
             }
             _ => false,
         }
     }
 }
 
+/// What a database said, and what kind of trouble that is.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub struct Cause {
+    kind: Kind,
+    said: Box<dyn std::error::Error + Send + Sync>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Busy,
     Full,
@@ -136,35 +144,30 @@ enum Kind {
     Other,
 }
 
-/// SQLite's primary result codes, from <https://www.sqlite.org/rescode.html>.
-fn kind(error: &sqlx::Error) -> Kind {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .and_then(|code| code.parse::<u32>().ok());
-    match code.map(|code| code & 0xff) {
-        Some(5 | 6) => Kind::Busy,
-        Some(13) => Kind::Full,
-        // I/O errors and "unable to open": a disk that is full or gone says it in either way.
-        Some(10 | 14) => Kind::Gone,
-        _ => match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Kind::Gone,
-            _ => Kind::Other,
-        },
+impl Cause {
+    /// What it usually means, for the person who reads it.
+    const fn hint(&self) -> &'static str {
+        match self.kind {
+            Kind::Busy => {
+                "another process holds the database's write lock; close it (a shell, a backup) and try again"
+            }
+            Kind::Full => "its disk is full; make room, nothing was lost",
+            Kind::Gone => "its disk does not answer; look at the file system it is on",
+            Kind::Other => "see the cause",
+        }
     }
 }
 
-/// What an error usually means, for the person who reads it.
-pub(super) fn hint(error: &sqlx::Error) -> &'static str {
-    match kind(error) {
-        Kind::Busy => {
-            "another process holds the database's write lock; close it (a shell, a backup) and try again"
-        }
-        Kind::Full => "its disk is full; make room, nothing was lost",
-        Kind::Gone => "its disk does not answer; look at the file system it is on",
-        Kind::Other => "see the cause",
+impl From<rusqlite::Error> for Cause {
+    fn from(said: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let kind = match said.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Kind::Busy,
+            Some(ErrorCode::DiskFull) => Kind::Full,
+            // A disk that is full or gone says it in either way.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Kind::Gone,
+            _ => Kind::Other,
+        };
+        Self { kind, said: said.into() }
     }
 }

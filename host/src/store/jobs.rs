@@ -10,7 +10,7 @@ use super::{
         Statement, job_ask_again, job_cancel, job_give_up, job_handle, job_log_put, job_mark,
         job_progress, job_reattach, job_release, job_requeue, job_retry, job_settle, job_work_gone,
     },
-    value::{Row, micros},
+    value::{Row, Value, micros},
     writer::FencedRow,
 };
 use crate::{
@@ -39,7 +39,7 @@ impl Store {
         token: ClaimToken,
         handle: &str,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_handle, id, token, None, json!({ "handle": handle })).await
+        self.fenced(&job_handle, id, token, None, [handle.into()]).await
     }
 
     /// Records the end. The lock is released with it if the work is gone.
@@ -55,16 +55,21 @@ impl Store {
         ended: &Ended,
     ) -> Result<Fenced, StoreError> {
         let (result, error, reason) = match &ended.outcome {
-            Outcome::Succeeded { result } => (Some(result), None, None),
-            Outcome::Failed { error } | Outcome::Timeout { error } => (None, Some(error), None),
+            Outcome::Succeeded { result } => (Some(result.as_str()), None, None),
+            Outcome::Failed { error } | Outcome::Timeout { error } => {
+                (None, Some(error.as_str()), None)
+            }
             Outcome::Canceled { reason } => (None, None, Some(json!(reason).to_string())),
         };
         let unlock = unlock.filter(|_| ended.work != Work::Maybe);
-        let fields = json!({
-            "state": ended.outcome.state().as_str(), "work": ended.work.as_str(),
-            "result": result, "error_message": error, "cancel_reason": reason,
-            "of_report": false,
-        });
+        let fields = [
+            ended.outcome.state().as_str().into(),
+            ended.work.as_str().into(),
+            result.into(),
+            error.into(),
+            reason.into(),
+            false.into(),
+        ];
         self.fenced(&job_settle, id, token, unlock, fields).await
     }
 
@@ -81,7 +86,7 @@ impl Store {
         delay: Duration,
         max_retries: u32,
     ) -> Result<Fenced, StoreError> {
-        let fields = json!({ "delay_us": micros(delay), "max_retries": max_retries });
+        let fields = [micros(delay).into(), i64::from(max_retries).into()];
         self.fenced(&job_retry, id, token, unlock, fields).await
     }
 
@@ -98,7 +103,7 @@ impl Store {
         delay: Duration,
         gone: bool,
     ) -> Result<Fenced, StoreError> {
-        let fields = json!({ "delay_us": micros(delay), "gone": gone });
+        let fields = [micros(delay).into(), gone.into()];
         let fenced = self.fenced(&job_release, id, token, unlock, fields).await;
         self.wake();
         fenced
@@ -115,7 +120,7 @@ impl Store {
         token: ClaimToken,
         delay: Duration,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_mark, id, token, None, json!({ "delay_us": micros(delay) })).await
+        self.fenced(&job_mark, id, token, None, [micros(delay).into()]).await
     }
 
     /// Watches found work again, under a new claim token, which is the answer if it counted.
@@ -131,7 +136,7 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<ClaimToken>, StoreError> {
         let new = ClaimToken::draw();
-        let fields = json!({ "new_token": new.0.simple().to_string(), "owner": owner.0.simple().to_string(), "lease_us": micros(lease) });
+        let fields = [new.0.into(), owner.0.into(), micros(lease).into()];
         let fenced = self.fenced(&job_reattach, id, token, None, fields).await?;
         Ok((fenced == Fenced::Held).then_some(new))
     }
@@ -149,7 +154,7 @@ impl Store {
         delay: Duration,
         crash: bool,
     ) -> Result<Fenced, StoreError> {
-        let fields = json!({ "delay_us": micros(delay), "crash": crash });
+        let fields = [micros(delay).into(), crash.into()];
         let fenced = self.fenced(&job_requeue, id, token, unlock, fields).await;
         self.wake();
         fenced
@@ -169,7 +174,7 @@ impl Store {
         work: Work,
     ) -> Result<Fenced, StoreError> {
         let unlock = unlock.filter(|_| work != Work::Maybe);
-        let fields = json!({ "error_message": error, "work": work.as_str() });
+        let fields = [error.into(), work.as_str().into()];
         self.fenced(&job_give_up, id, token, unlock, fields).await
     }
 
@@ -184,7 +189,7 @@ impl Store {
         token: ClaimToken,
         delay: Duration,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_ask_again, id, token, None, json!({ "delay_us": micros(delay) })).await
+        self.fenced(&job_ask_again, id, token, None, [micros(delay).into()]).await
     }
 
     /// Cancels an unfinished job at once; its work is stopped afterwards.
@@ -193,9 +198,8 @@ impl Store {
     ///
     /// Whatever the database says.
     pub async fn job_cancel(&self, id: JobId, reason: &CancelReason) -> Result<Fenced, StoreError> {
-        let json = json!({ "id": id.0.simple().to_string(), "reason": json!(reason).to_string() })
-            .to_string();
-        self.writer.fenced(&job_cancel, FencedRow { id: id.0, json, unlock: None }).await
+        let arguments = vec![id.0.into(), json!(reason).to_string().into()];
+        self.writer.fenced(&job_cancel, FencedRow { arguments, unlock: None }).await
     }
 
     /// Records the proof that nothing of the attempt runs any more, and releases its lock.
@@ -209,7 +213,7 @@ impl Store {
         token: ClaimToken,
         unlock: Option<AttemptTag>,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_work_gone, id, token, unlock, json!({})).await
+        self.fenced(&job_work_gone, id, token, unlock, []).await
     }
 
     /// Shows how far the work has got.
@@ -224,14 +228,7 @@ impl Store {
         message: Option<&str>,
         progress: Option<&str>,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(
-            &job_progress,
-            id,
-            token,
-            None,
-            json!({ "message": message, "progress": progress }),
-        )
-        .await
+        self.fenced(&job_progress, id, token, None, [message.into(), progress.into()]).await
     }
 
     /// Keeps the last output of an attempt.
@@ -245,22 +242,19 @@ impl Store {
         token: ClaimToken,
         tail: &str,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_log_put, id, token, None, json!({ "tail": tail })).await
+        self.fenced(&job_log_put, id, token, None, [tail.into()]).await
     }
 
-    async fn fenced(
+    async fn fenced<const N: usize>(
         &self,
         statement: &'static Statement,
         id: JobId,
         token: ClaimToken,
         unlock: Option<AttemptTag>,
-        mut fields: serde_json::Value,
+        fields: [Value; N],
     ) -> Result<Fenced, StoreError> {
-        fields["id"] = id.0.simple().to_string().into();
-        fields["token"] = token.0.simple().to_string().into();
-        self.writer
-            .fenced(statement, FencedRow { id: id.0, json: fields.to_string(), unlock })
-            .await
+        let arguments = [id.0.into(), token.0.into()].into_iter().chain(fields).collect();
+        self.writer.fenced(statement, FencedRow { arguments, unlock }).await
     }
 }
 

@@ -97,13 +97,13 @@ impl Store {
 
 /// The text of a listing holds only what stands here; every value is an argument.
 fn listing(filter: &Filter) -> (String, Vec<Value>) {
-    let select = job_get.sqlite.split(" WHERE id = $1").next().unwrap_or_default();
+    let select = job_get.sqlite.split(" WHERE id = ?1").next().unwrap_or_default();
     let mut text = format!("{select} WHERE 1 = 1");
     let mut arguments: Vec<Value> = Vec::new();
     let mut and = |condition: &str, value: Value| {
         arguments.push(value);
         text.push_str(" AND ");
-        text.push_str(&condition.replace('?', &format!("${}", arguments.len())));
+        text.push_str(&condition.replace('?', &format!("?{}", arguments.len())));
     };
     let columns = [
         ("creator = ?", &filter.creator),

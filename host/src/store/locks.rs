@@ -1,13 +1,13 @@
 //! The last step before `submit`: the exclusivity lock, if the job needs one, and the commit that
 //! work may exist from now on. One transaction, so that a lock is never held for a claim that is lost.
 
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
     sqlite::Session,
     statement::{job_begin, lock_acquire, lock_holder},
+    value::Value,
     writer::{self, FencedRow},
 };
 use crate::job::{AttemptTag, ClaimToken, Fenced, JobId};
@@ -48,12 +48,9 @@ impl Store {
         locality: &str,
         lock: Option<LockWanted>,
     ) -> Result<Begun, StoreError> {
-        let json = json!({
-            "id": id.0.simple().to_string(), "token": token.0.simple().to_string(), "locality": locality,
-        })
-        .to_string();
+        let arguments = vec![id.0.into(), token.0.into(), locality.into()];
         let Some(lock) = lock else {
-            let row = FencedRow { id: id.0, json, unlock: None };
+            let row = FencedRow { arguments, unlock: None };
             return Ok(match self.writer.fenced(&job_begin, row).await? {
                 Fenced::Held => Begun::Held,
                 Fenced::Lost => Begun::Lost,
@@ -61,8 +58,8 @@ impl Store {
         };
         self.writer
             .task(move |session| {
-                let (json, lock) = (json.clone(), lock.clone());
-                Box::pin(begin_locked(session, id, json, lock))
+                let (arguments, lock) = (arguments.clone(), lock.clone());
+                Box::pin(begin_locked(session, id, arguments, lock))
             })
             .await
     }
@@ -71,16 +68,16 @@ impl Store {
 async fn begin_locked(
     session: &mut Session,
     id: JobId,
-    json: String,
+    arguments: Vec<Value>,
     lock: LockWanted,
 ) -> Result<Begun, StoreError> {
-    let arguments = vec![lock.key.clone().into(), id.0.into(), lock.tag.0.into()];
-    if session.fetch(&lock_acquire, arguments).await?.is_empty() {
+    let acquire = vec![lock.key.clone().into(), id.0.into(), lock.tag.0.into()];
+    if session.fetch(&lock_acquire, acquire).await?.is_empty() {
         let mut holder = session.fetch(&lock_holder, vec![lock.key.into()]).await?;
         let holder = holder.pop().map(|mut row| row.next::<Uuid>()).transpose()?.map(JobId);
         return Ok(Begun::Busy { holder });
     }
-    if session.fetch(&job_begin, vec![format!("[{json}]").into()]).await?.is_empty() {
+    if session.each(&job_begin, [&*arguments]).await? == [0] {
         // Canceled between the claim and here: the lock goes back with the same commit.
         writer::release(session, &[lock.tag]).await?;
         return Ok(Begun::Lost);

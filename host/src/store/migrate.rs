@@ -1,6 +1,6 @@
 //! The schema: embedded, forward only, one transaction a step.
 
-use super::{StoreError, error::hint, sqlite::Session};
+use super::{StoreError, sqlite::Session};
 
 const STEPS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_jobs.sql")];
 
@@ -25,7 +25,7 @@ pub(super) async fn migrate(session: &mut Session) -> Result<Migrated, StoreErro
         // Looked at again under the write lock: two starting processes migrate once.
         let done = match version(session).await {
             Ok(found) if found >= at => Ok(()),
-            Ok(_) => apply(session, step).await,
+            Ok(_) => apply(session, step),
             Err(error) => Err(error),
         };
         match done {
@@ -54,10 +54,8 @@ async fn version(session: &mut Session) -> Result<i64, StoreError> {
     session.fetch(&schema_version, vec![]).await?.remove(0).next()
 }
 
-async fn apply(session: &mut Session, step: &'static str) -> Result<(), StoreError> {
-    session.script(step).await.map_err(|source| StoreError::Statement {
-        statement: "migration",
-        hint: hint(&source),
-        source,
-    })
+fn apply(session: &mut Session, step: &'static str) -> Result<(), StoreError> {
+    session
+        .script(step)
+        .map_err(|said| StoreError::Statement { statement: "migration", cause: said.into() })
 }

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    statement::{Statement, job_mark_expired, job_mark_own, job_orphan, job_unresolved},
-    value::{Value, micros},
+    statement::{
+        Statement, job_mark_expired, job_mark_own, job_orphan, job_routes, job_unresolved,
+    },
+    value::{Row, Value, micros, readable},
 };
 use crate::{
     job::{AttemptTag, ClaimToken, JobId, ReplicaId},
@@ -68,22 +70,35 @@ impl Store {
         self.count(&job_mark_own, vec![owner.0.into()]).await
     }
 
-    /// Fails what nobody offers to run; says how many. `offered` lists `executor/type`.
+    /// Which executors and types have jobs waiting.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_routes(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = self.database.fetch(&job_routes, vec![]).await?;
+        rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
+    }
+
+    /// Fails what has waited on this route, which nobody offers, for longer than `after`; at most
+    /// 1000 rows. Says how many.
     ///
     /// # Errors
     ///
     /// Whatever the database says.
     pub async fn job_orphan(
         &self,
-        offered: &[String],
+        executor: &str,
+        job_type: &str,
         after: Duration,
         error: &str,
     ) -> Result<usize, StoreError> {
-        let offered = serde_json::Value::from(offered).to_string();
-        self.count(&job_orphan, vec![offered.into(), micros(after).into(), error.into()]).await
+        let arguments = vec![executor.into(), job_type.into(), micros(after).into(), error.into()];
+        self.count(&job_orphan, arguments).await
     }
 
-    /// What recovery has to ask about now, at most 1000 rows.
+    /// What recovery has to ask about now, at most 1000 rows, longest waiting first. A row that cannot be
+    /// read is left out and logged.
     ///
     /// # Errors
     ///
@@ -93,29 +108,7 @@ impl Store {
         overdue_grace: Duration,
     ) -> Result<Vec<Unresolved>, StoreError> {
         let rows = self.database.fetch(&job_unresolved, vec![micros(overdue_grace).into()]).await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(Unresolved {
-                    id: JobId(row.next()?),
-                    job_type: row.next()?,
-                    executor: row.next()?,
-                    state: row.word(State::from_word)?,
-                    work: row.word(Work::from_word)?,
-                    token: ClaimToken(row.next::<Uuid>()?),
-                    tag: AttemptTag(row.next::<Uuid>()?),
-                    locality: row.next()?,
-                    handle: row.next()?,
-                    report: row.next()?,
-                    recovery_count: row.next()?,
-                    solo_count: row.next()?,
-                    retry_count: row.next()?,
-                    overdue: row.next::<Option<bool>>()?.unwrap_or(false),
-                    unwatched: Duration::from_micros(
-                        row.next::<Option<i64>>()?.unwrap_or(0).max(0).unsigned_abs(),
-                    ),
-                })
-            })
-            .collect()
+        Ok(rows.into_iter().filter_map(readable(unresolved)).collect())
     }
 
     async fn count(
@@ -132,4 +125,26 @@ impl Store {
             .await?;
         Ok(marked)
     }
+}
+
+fn unresolved(row: &mut Row) -> Result<Unresolved, StoreError> {
+    Ok(Unresolved {
+        id: JobId(row.next()?),
+        job_type: row.next()?,
+        executor: row.next()?,
+        state: row.word(State::from_word)?,
+        work: row.word(Work::from_word)?,
+        token: ClaimToken(row.next::<Uuid>()?),
+        tag: AttemptTag(row.next::<Uuid>()?),
+        locality: row.next()?,
+        handle: row.next()?,
+        report: row.next()?,
+        recovery_count: row.next()?,
+        solo_count: row.next()?,
+        retry_count: row.next()?,
+        overdue: row.next::<Option<bool>>()?.unwrap_or(false),
+        unwatched: Duration::from_micros(
+            row.next::<Option<i64>>()?.unwrap_or(0).max(0).unsigned_abs(),
+        ),
+    })
 }

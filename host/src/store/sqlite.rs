@@ -1,24 +1,27 @@
 //! SQLite: one host per file, one connection that writes, a few that read.
+//!
+//! The calls of SQLite block. What writes has a thread of its own ([`super::writer`]), so that a
+//! transaction of many statements is one trip there and back; what reads borrows one of the
+//! runtime's threads for blocking work.
+
+mod lock;
+mod readers;
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read as _, Seek as _, Write as _},
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::fs::FlockOperation;
-use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
-    SqlitePool, TypeInfo as _, ValueRef as _,
-    sqlite::{
-        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-    },
+use rusqlite::{
+    CachedStatement, Connection, OpenFlags, ToSql,
+    types::{ToSqlOutput, ValueRef},
 };
 
+use self::readers::Readers;
 use super::{
     StoreError,
-    error::hint,
+    error::Cause,
     statement::Statement,
     value::{Row, Value},
 };
@@ -37,58 +40,44 @@ pub enum Synchronous {
 /// An open database file.
 #[derive(Debug)]
 pub(super) struct Database {
-    options: SqliteConnectOptions,
     path: PathBuf,
-    readers: SqlitePool,
+    synchronous: Synchronous,
+    readers: Readers,
     /// Holds the lock for as long as the database is open.
     _lock: Option<File>,
 }
 
-/// The one connection that writes.
+/// One connection.
 #[derive(Debug)]
 pub(super) struct Session {
-    connection: SqliteConnection,
+    connection: Connection,
 }
 
 impl Database {
     /// Opens the file, made if it is not there. `exclusive` takes the host's lock beside it.
-    pub(super) async fn open(
+    pub(super) fn open(
         path: &Path,
         synchronous: Synchronous,
         exclusive: bool,
     ) -> Result<Self, StoreError> {
-        let lock = if exclusive { Some(lock(path)?) } else { None };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(match synchronous {
-                Synchronous::Full => SqliteSynchronous::Full,
-                Synchronous::Normal => SqliteSynchronous::Normal,
-            })
-            .busy_timeout(Duration::from_secs(5))
-            .foreign_keys(false)
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-65536")
-            .statement_cache_capacity(128)
-            // Rows come from a thread of their own; every full buffer is a switch there and back.
-            .row_buffer_size(4096)
-            .disable_statement_logging();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .min_connections(0)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
-        Ok(Self { options, path: path.to_owned(), readers, _lock: lock })
+        let lock = if exclusive { Some(lock::take(path)?) } else { None };
+        Ok(Self { path: path.to_owned(), synchronous, readers: Readers::new(path), _lock: lock })
     }
 
     /// A connection that writes.
-    pub(super) async fn session(&self) -> Result<Session, StoreError> {
-        let connection = SqliteConnection::connect_with(&self.options).await.map_err(|source| {
-            StoreError::Open { path: self.path.clone(), hint: hint(&source), source }
-        })?;
-        Ok(Session { connection })
+    pub(super) fn session(&self) -> Result<Session, StoreError> {
+        let session = Session::open(&self.path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let synchronous = match self.synchronous {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        session
+            .connection
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 4000;"
+            ))
+            .map_err(|source| StoreError::Open { path: self.path.clone(), cause: source.into() })?;
+        Ok(session)
     }
 
     /// Runs a statement that reads.
@@ -97,10 +86,9 @@ impl Database {
         statement: &'static Statement,
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        let query = bound(sqlx::query_with(statement.sqlite, Default::default()), arguments);
-        let rows =
-            query.fetch_all(&self.readers).await.map_err(|source| failed(statement, source))?;
-        Ok(rows.iter().map(|row| Row::new(statement, values(row))).collect())
+        self.readers
+            .read(move |session| session.query(statement, statement.sqlite, &arguments))
+            .await
     }
 
     /// Runs a listing, the only SQL that is put together at run time: `text` holds only what the
@@ -111,134 +99,166 @@ impl Database {
         text: String,
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        let query = bound(sqlx::query_with(AssertSqlSafe(text), Default::default()), arguments);
-        let rows =
-            query.fetch_all(&self.readers).await.map_err(|source| failed(statement, source))?;
-        Ok(rows.iter().map(|row| Row::new(statement, values(row))).collect())
+        self.readers.read(move |session| session.query(statement, &text, &arguments)).await
     }
 
-    /// Closes every connection.
-    pub(super) async fn close(&self) {
-        self.readers.close().await;
+    /// Closes every connection that reads.
+    pub(super) fn close(&self) {
+        self.readers.close();
     }
 }
 
 impl Session {
+    fn open(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let open = || {
+            // Each connection is used by one thread at a time: SQLite's own mutexes would be idle work.
+            let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.set_prepared_statement_cache_capacity(128);
+            connection.execute_batch(
+                "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
+            )?;
+            Ok(Self { connection })
+        };
+        open().map_err(|source: rusqlite::Error| StoreError::Open {
+            path: path.to_owned(),
+            cause: source.into(),
+        })
+    }
+
     /// Runs a statement and reads all of its answer.
+    #[expect(clippy::unused_async, reason = "other databases answer later")]
     pub(super) async fn fetch(
         &mut self,
         statement: &'static Statement,
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        let query = bound(sqlx::query_with(statement.sqlite, Default::default()), arguments);
-        let rows = query
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|source| failed(statement, source))?;
-        Ok(rows.iter().map(|row| Row::new(statement, values(row))).collect())
+        self.query(statement, statement.sqlite, &arguments)
+    }
+
+    /// Runs a statement once for each of these argument lists and says how many rows each changed.
+    #[expect(clippy::unused_async, reason = "other databases answer later")]
+    pub(super) async fn each<'a>(
+        &mut self,
+        statement: &'static Statement,
+        rows: impl IntoIterator<Item = &'a [Value]>,
+    ) -> Result<Vec<usize>, StoreError> {
+        let run = || {
+            let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
+            rows.into_iter()
+                .map(|row| {
+                    bind(&mut prepared, row)?;
+                    prepared.raw_execute()
+                })
+                .collect::<Result<_, _>>()
+        };
+        run().map_err(|source| failed(statement, source))
+    }
+
+    fn query(
+        &self,
+        statement: &'static Statement,
+        text: &str,
+        arguments: &[Value],
+    ) -> Result<Vec<Row>, StoreError> {
+        let run = || {
+            let mut prepared = self.connection.prepare_cached(text)?;
+            let columns = prepared.column_count();
+            bind(&mut prepared, arguments)?;
+            let mut found = prepared.raw_query();
+            let mut rows = Vec::new();
+            while let Some(row) = found.next()? {
+                let values = (0..columns).map(|at| row.get_ref(at).map(value));
+                rows.push(Row::new(statement, values.collect::<Result<_, _>>()?));
+            }
+            Ok(rows)
+        };
+        run().map_err(|source| failed(statement, source))
     }
 
     /// Checks that the database understands a statement.
     #[cfg(test)]
-    pub(super) async fn prepare(
-        &mut self,
-        statement: &'static Statement,
-    ) -> Result<(), sqlx::Error> {
-        use sqlx::{Executor as _, SqlStr};
-        self.connection.prepare(SqlStr::from_static(statement.sqlite)).await.map(|_| ())
+    pub(super) fn prepare(&self, statement: &'static Statement) -> Result<(), rusqlite::Error> {
+        self.connection.prepare_cached(statement.sqlite).map(|_| ())
+    }
+
+    /// How the database would go about a statement.
+    #[cfg(test)]
+    pub(super) fn plan(&self, statement: &Statement) -> Result<Vec<String>, rusqlite::Error> {
+        let text = format!("EXPLAIN QUERY PLAN {}", statement.sqlite);
+        let mut explain = self.connection.prepare_cached(&text)?;
+        let mut rows = explain.raw_query();
+        let mut plan = Vec::new();
+        while let Some(step) = rows.next()? {
+            plan.push(step.get(3)?);
+        }
+        Ok(plan)
     }
 
     /// Begins a transaction that may write. Immediate: one that begins as a reader and then writes
     /// is refused at once when another has written meanwhile, whatever the busy timeout.
+    #[expect(clippy::unused_async, reason = "other databases answer later")]
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.plain("BEGIN IMMEDIATE").await.map_err(|source| transaction("begin", source))
+        self.plain("BEGIN IMMEDIATE").map_err(|source| transaction("begin", source))
     }
 
     /// Commits it.
+    #[expect(clippy::unused_async, reason = "other databases answer later")]
     pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
-        self.plain("COMMIT").await.map_err(|source| transaction("commit", source))
+        self.plain("COMMIT").map_err(|source| transaction("commit", source))
     }
 
     /// Undoes it. An error here says that SQLite has undone it already.
+    #[expect(clippy::unused_async, reason = "other databases answer later")]
     pub(super) async fn rollback(&mut self) {
-        let _ = self.plain("ROLLBACK").await;
+        let _ = self.plain("ROLLBACK");
     }
 
     /// Runs the statements of a migration.
-    pub(super) async fn script(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(text).execute(&mut self.connection).await.map(|_| ())
+    pub(super) fn script(&mut self, text: &'static str) -> Result<(), rusqlite::Error> {
+        self.connection.execute_batch(text)
     }
 
-    /// Closes the connection, checkpointing what is left.
-    pub(super) async fn close(self) {
-        let _ = self.connection.close().await;
-    }
-
-    async fn plain(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(text).execute(&mut self.connection).await.map(|_| ())
+    fn plain(&self, text: &'static str) -> Result<(), rusqlite::Error> {
+        self.connection.prepare_cached(text)?.raw_execute().map(|_| ())
     }
 }
 
-fn failed(statement: &'static Statement, source: sqlx::Error) -> StoreError {
-    StoreError::Statement { statement: statement.name, hint: hint(&source), source }
+fn failed(statement: &'static Statement, source: rusqlite::Error) -> StoreError {
+    StoreError::Statement { statement: statement.name, cause: Cause::from(source) }
 }
 
-fn transaction(step: &'static str, source: sqlx::Error) -> StoreError {
-    StoreError::Transaction { step, hint: hint(&source), source }
+fn transaction(step: &'static str, source: rusqlite::Error) -> StoreError {
+    StoreError::Transaction { step, cause: Cause::from(source) }
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-fn bound(mut query: Query<'_>, arguments: Vec<Value>) -> Query<'_> {
-    for argument in arguments {
-        query = match argument {
-            Value::Null => query.bind(None::<i64>),
-            Value::Int(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
-            Value::Bytes(value) => query.bind(value),
-        };
+fn bind(prepared: &mut CachedStatement<'_>, arguments: &[Value]) -> Result<(), rusqlite::Error> {
+    for (argument, at) in arguments.iter().zip(1..) {
+        prepared.raw_bind_parameter(at, argument)?;
     }
-    query
+    Ok(())
 }
 
-fn values(row: &SqliteRow) -> Vec<Value> {
-    row.columns()
-        .iter()
-        .map(|column| {
-            let at = column.ordinal();
-            let Ok(raw) = row.try_get_raw(at) else { return Value::Null };
-            if raw.is_null() {
-                return Value::Null;
-            }
-            match raw.type_info().name() {
-                "INTEGER" | "BOOLEAN" => row.try_get(at).map_or(Value::Null, Value::Int),
-                "BLOB" => row.try_get(at).map_or(Value::Null, Value::Bytes),
-                _ => row.try_get_unchecked(at).map_or(Value::Null, Value::Text),
-            }
-        })
-        .collect()
-}
-
-/// SQLite serves one host: the second is refused by name, before it touches the file. The lock is the
-/// kernel's, so that a host that dies in any way gives it back.
-fn lock(database: &Path) -> Result<File, StoreError> {
-    let path = database.with_extension("lock");
-    let failed = |source| StoreError::Lock { path: path.clone(), source };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed)?;
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut holder = String::new();
-        let _ = file.read_to_string(&mut holder);
-        let holder = Some(holder.trim().to_owned()).filter(|pid| !pid.is_empty());
-        return Err(StoreError::InUse { path: database.to_owned(), holder });
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+            Self::Uuid(value) => ValueRef::Blob(value.as_bytes()),
+        }))
     }
-    file.set_len(0).map_err(failed)?;
-    file.rewind().map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
+}
+
+fn value(found: ValueRef<'_>) -> Value {
+    match found {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value),
+        // No column of ours holds one: whoever reads it says so, with the number.
+        ValueRef::Real(value) => Value::Text(value.to_string()),
+        ValueRef::Text(value) => Value::Text(String::from_utf8_lossy(value).into_owned()),
+        ValueRef::Blob(value) => Value::Bytes(value.to_vec()),
+    }
 }

@@ -1,7 +1,6 @@
 //! Submission: all jobs of one call or none of them.
 
-use serde_json::json;
-use uuid::Uuid;
+use std::collections::{HashMap, hash_map::Entry};
 
 use super::{
     Store, StoreError,
@@ -53,75 +52,75 @@ impl Store {
 async fn submit(session: &mut Session, jobs: &[NewJob]) -> Result<Vec<Submitted>, StoreError> {
     let mut answers = Vec::with_capacity(jobs.len());
     let mut new = Vec::with_capacity(jobs.len());
+    let mut keyed: HashMap<Key<'_>, Holder> = HashMap::new();
     for job in jobs {
-        if let Some(known) = known(session, job, &new).await? {
-            answers.push(Submitted::Known(known));
-        } else {
+        let Some(key) = key(job) else {
             answers.push(Submitted::New(job.id));
             new.push(job);
+            continue;
+        };
+        let holder = match keyed.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(first) => match stored(session, key).await? {
+                Some(holder) => first.insert(holder),
+                None => {
+                    first.insert(Holder {
+                        id: job.id,
+                        job_type: job.job_type.clone(),
+                        params: job.params.clone(),
+                    });
+                    answers.push(Submitted::New(job.id));
+                    new.push(job);
+                    continue;
+                }
+            },
+        };
+        if holder.job_type != job.job_type || holder.params != job.params {
+            return Err(StoreError::KeyReused { key: key.2.to_owned(), job: holder.id });
         }
-    }
-    if new.is_empty() {
-        return Ok(answers);
+        answers.push(Submitted::Known(holder.id));
     }
     let rows: Vec<_> = new.iter().map(|job| row(job)).collect();
-    session.fetch(&job_submit, vec![serde_json::Value::from(rows).to_string().into()]).await?;
-    let params: Vec<_> = new
-        .iter()
-        .map(|job| json!({ "id": job.id.0.simple().to_string(), "params": job.params }))
-        .collect();
-    session
-        .fetch(&job_submit_params, vec![serde_json::Value::from(params).to_string().into()])
-        .await?;
+    session.each(&job_submit, rows.iter().map(<[Value; 10]>::as_slice)).await?;
+    let params: Vec<_> =
+        new.iter().map(|job| [job.id.0.into(), job.params.as_str().into()]).collect();
+    session.each(&job_submit_params, params.iter().map(<[Value; 2]>::as_slice)).await?;
     Ok(answers)
 }
 
-/// The job that has this submission's key: stored, or earlier in this very call.
-async fn known(
-    session: &mut Session,
-    job: &NewJob,
-    earlier: &[&NewJob],
-) -> Result<Option<JobId>, StoreError> {
-    let Some(key) = &job.idempotency_key else { return Ok(None) };
-    let same = |other: &&&NewJob| {
-        other.idempotency_key.as_ref() == Some(key)
-            && other.creator == job.creator
-            && other.workspace == job.workspace
-    };
-    let found = match earlier.iter().find(same) {
-        Some(other) => Some((other.id, other.job_type.clone(), other.params.clone())),
-        None => {
-            let arguments: Vec<Value> = vec![
-                job.creator.as_str().into(),
-                job.workspace.as_str().into(),
-                key.as_str().into(),
-            ];
-            match session.fetch(&job_by_idempotency_key, arguments).await?.pop() {
-                Some(mut row) => Some((JobId(row.next::<Uuid>()?), row.next()?, row.next()?)),
-                None => None,
-            }
-        }
-    };
-    match found {
-        Some((id, job_type, params)) if job_type != job.job_type || params != job.params => {
-            Err(StoreError::KeyReused { key: key.clone(), job: id })
-        }
-        Some((id, ..)) => Ok(Some(id)),
-        None => Ok(None),
-    }
+/// An idempotency key and what it is unique within: creator, workspace, key.
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+fn key(job: &NewJob) -> Option<Key<'_>> {
+    job.idempotency_key.as_deref().map(|key| (&*job.creator, &*job.workspace, key))
 }
 
-fn row(job: &NewJob) -> serde_json::Value {
-    json!({
-        "id": job.id.0.simple().to_string(),
-        "job_type": job.job_type,
-        "workspace": job.workspace,
-        "creator": job.creator,
-        "executor": job.executor,
-        "priority": job.priority,
-        "due_at": job.due_at,
-        "timeout_us": micros(job.timeout),
-        "lock_key": job.lock_key.map(|key| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
-        "idempotency_key": job.idempotency_key,
-    })
+/// The job that has an idempotency key.
+struct Holder {
+    id: JobId,
+    job_type: String,
+    params: String,
+}
+
+async fn stored(session: &mut Session, key: Key<'_>) -> Result<Option<Holder>, StoreError> {
+    let arguments = vec![key.0.into(), key.1.into(), key.2.into()];
+    let Some(mut row) = session.fetch(&job_by_idempotency_key, arguments).await?.pop() else {
+        return Ok(None);
+    };
+    Ok(Some(Holder { id: JobId(row.next()?), job_type: row.next()?, params: row.next()? }))
+}
+
+fn row(job: &NewJob) -> [Value; 10] {
+    [
+        job.id.0.into(),
+        job.job_type.as_str().into(),
+        job.workspace.as_str().into(),
+        job.creator.as_str().into(),
+        job.executor.as_str().into(),
+        i64::from(job.priority).into(),
+        job.due_at.into(),
+        micros(job.timeout).into(),
+        job.lock_key.map(|key| key.to_vec()).into(),
+        job.idempotency_key.as_deref().into(),
+    ]
 }

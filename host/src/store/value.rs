@@ -1,4 +1,4 @@
-//! What goes into a statement and what comes out: four types are enough for every database, and
+//! What goes into a statement and what comes out: five types are enough for every database, and
 //! nothing above this file is generic over one.
 
 use std::time::Duration;
@@ -14,6 +14,7 @@ pub(super) enum Value {
     Int(i64),
     Text(String),
     Bytes(Vec<u8>),
+    Uuid(Uuid),
 }
 
 /// A duration as every statement takes it; what is too long for the column is its maximum.
@@ -41,13 +42,19 @@ impl From<String> for Value {
 
 impl From<Uuid> for Value {
     fn from(value: Uuid) -> Self {
-        Self::Bytes(value.as_bytes().to_vec())
+        Self::Uuid(value)
     }
 }
 
 impl From<Vec<u8>> for Value {
     fn from(value: Vec<u8>) -> Self {
         Self::Bytes(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Int(value.into())
     }
 }
 
@@ -101,6 +108,20 @@ impl Row {
             column,
             found: word.clone(),
         })
+    }
+}
+
+/// Reads a row of many: one that makes no sense is left out and logged, and harms no other.
+pub(super) fn readable<T>(
+    read: impl Fn(&mut Row) -> Result<T, StoreError>,
+) -> impl Fn(Row) -> Option<T> {
+    move |mut row| {
+        let id: Option<Uuid> = row.first().ok();
+        read(&mut row)
+            .inspect_err(
+                |error| tracing::error!(?id, %error, "a row that cannot be read is left out"),
+            )
+            .ok()
     }
 }
 

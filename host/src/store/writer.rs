@@ -1,9 +1,9 @@
-//! The one task that writes. Everything that changes a row comes through its queue, and what has
+//! The one thread that writes. Everything that changes a row comes through its queue, and what has
 //! gathered while one transaction commits goes into the next: group commit, without a timer.
 //!
 //! ```text
 //!  worker ─┐                      ┌ BEGIN
-//!  http   ─┼─► queue ─► a batch ──┤ one statement per kind of write, all rows of it at once
+//!  http   ─┼─► queue ─► a batch ──┤ each kind of write, its statement prepared once
 //!  recovery┘                      │ tasks of several statements, one after another
 //!                                 └ COMMIT ─► every caller is answered
 //! ```
@@ -11,10 +11,9 @@
 //! What is always true: nobody is answered before the commit; one bad write harms nobody else, since
 //! a batch that fails is undone and every write of it is tried again alone.
 
-use std::{collections::HashMap, future::Future, pin::Pin};
+use std::{future::Future, pin::Pin};
 
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 use super::{
     StoreError,
@@ -34,10 +33,8 @@ const BATCH: usize = 1000;
 /// One row of a fenced write: the statement decides by the row's guard whether it still counts.
 #[derive(Debug)]
 pub(super) struct FencedRow {
-    /// Which job.
-    pub(super) id: Uuid,
-    /// The row, as the statement's JSON object.
-    pub(super) json: String,
+    /// The statement's arguments.
+    pub(super) arguments: Vec<Value>,
     /// The lock to release in the same transaction if the write counts.
     pub(super) unlock: Option<AttemptTag>,
 }
@@ -83,17 +80,22 @@ where
     }
 }
 
-/// The way to the writing task. Cloned freely; the task ends when the last one is gone.
+/// The way to the writing thread. Cloned freely.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Write>,
 }
 
 impl Writer {
-    /// Starts the task.
-    pub(super) fn start(session: Session) -> (Self, tokio::task::JoinHandle<()>) {
+    /// Starts the thread. It ends when the last writer is gone.
+    pub(super) fn start(session: Session) -> Result<Self, StoreError> {
         let (queue, writes) = mpsc::channel(4 * BATCH);
-        (Self { queue }, tokio::spawn(run(session, writes)))
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || runtime.block_on(run(session, writes)))
+            .map_err(StoreError::Thread)?;
+        Ok(Self { queue })
     }
 
     /// Writes one row under its guard.
@@ -130,10 +132,9 @@ async fn run(mut session: Session, mut writes: mpsc::Receiver<Write>) {
             let write = batch.pop().expect("one");
             alone(&mut session, write).await;
         } else {
-            together(&mut session, std::mem::take(&mut batch)).await;
+            together(&mut session, &mut batch).await;
         }
     }
-    session.close().await;
 }
 
 /// The fenced writes of a batch, gathered by statement.
@@ -144,10 +145,10 @@ struct Kind {
     held: Vec<bool>,
 }
 
-async fn together(session: &mut Session, batch: Vec<Write>) {
+async fn together(session: &mut Session, batch: &mut Vec<Write>) {
     let mut kinds: Vec<(&'static Statement, Kind)> = Vec::new();
     let mut tasks = Vec::new();
-    for write in batch {
+    for write in batch.drain(..) {
         match write {
             Write::Task(task) => tasks.push(task),
             Write::Fenced { statement, row, reply } => {
@@ -230,45 +231,16 @@ async fn fenced(
     statement: &'static Statement,
     rows: &[FencedRow],
 ) -> Result<Vec<bool>, StoreError> {
-    let mut held = vec![false; rows.len()];
-    let mut unlock = Vec::new();
-    let mut waiting: Vec<usize> = (0..rows.len()).collect();
-    // One pass, unless two rows are about one job: an UPDATE takes either of them, and the one with
-    // the lost token must not stand in for the one that counts.
-    while !waiting.is_empty() {
-        let mut pass: HashMap<Uuid, usize> = HashMap::with_capacity(waiting.len());
-        let mut json = String::from("[");
-        waiting.retain(|&at| {
-            let row = &rows[at];
-            if pass.contains_key(&row.id) {
-                return true;
-            }
-            pass.insert(row.id, at);
-            if json.len() > 1 {
-                json.push(',');
-            }
-            json.push_str(&row.json);
-            false
-        });
-        json.push(']');
-        for mut answer in session.fetch(statement, vec![json.into()]).await? {
-            let id: Uuid = answer.next()?;
-            if let Some(&at) = pass.get(&id) {
-                held[at] = true;
-                unlock.extend(rows[at].unlock);
-            }
-        }
-    }
-    if !unlock.is_empty() {
-        release(session, &unlock).await?;
-    }
+    let changed = session.each(statement, rows.iter().map(|row| &*row.arguments)).await?;
+    let held: Vec<bool> = changed.into_iter().map(|rows| rows > 0).collect();
+    let counted = rows.iter().zip(&held).filter(|(_, held)| **held);
+    let unlock: Vec<_> = counted.filter_map(|(row, _)| row.unlock).collect();
+    release(session, &unlock).await?;
     Ok(held)
 }
 
 /// Frees the locks that these attempts acquired.
 pub(super) async fn release(session: &mut Session, tags: &[AttemptTag]) -> Result<(), StoreError> {
-    let tags: Vec<_> =
-        tags.iter().map(|tag| serde_json::json!({ "tag": format!("{tag:x}") })).collect();
-    let tags = Value::Text(serde_json::Value::from(tags).to_string());
-    session.fetch(&lock_release, vec![tags]).await.map(|_| ())
+    let tags: Vec<Value> = tags.iter().map(|tag| tag.0.into()).collect();
+    session.each(&lock_release, tags.iter().map(std::slice::from_ref)).await.map(|_| ())
 }

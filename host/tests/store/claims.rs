@@ -102,7 +102,7 @@ async fn a_transient_failure_is_not_claimed_before_its_due_time_by_a_fresh_host(
     assert_eq!(held, Fenced::Held);
     let path = world.directory.path().join("longshore.db");
     let (directory, owner) = (std::sync::Arc::clone(&world.directory), world.owner);
-    world.store.close().await;
+    world.store.close();
     drop(world);
     // The lock file is given back when the writing task has ended.
     let store = reopened(&path).await;
@@ -167,13 +167,11 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
     let claims = world.store.job_claim(vec![want(9)], world.owner, LEASE).await.unwrap();
     assert!(claims.jobs.is_empty(), "neither it nor a neighbour: its executor is emptied first");
     assert_eq!(claims.alone, HashSet::from(["local".to_owned()]));
-    let claimed = world
-        .store
-        .job_claim_solo("local", vec!["score".to_owned()], world.owner, LEASE)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!((claimed.id, claimed.recovery_count), (id, 2));
+    let solo = |want| world.store.job_claim_solo("local", vec![want], world.owner, LEASE);
+    let full = Want { max_running: Some(0), ..want(9) };
+    assert!(solo(full).await.unwrap().is_none(), "the cap of the fleet holds for it too");
+    let claimed = solo(want(9)).await.unwrap().unwrap();
+    assert_eq!((claimed.id, claimed.recovery_count, claimed.attempt), (id, 2, 3));
 }
 
 #[tokio::test]

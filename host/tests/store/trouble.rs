@@ -1,14 +1,14 @@
 //! Databases that do not behave: each a clear message, and nothing lost.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 use longshore::{
-    job::NewJob,
+    job::{JobId, NewJob},
     lifecycle::State,
     store::{Filter, Schema, Store, StoreError, Synchronous},
 };
 
-use crate::world::{World, new_job};
+use crate::world::{LEASE, World, new_job, want};
 
 async fn open(path: &Path) -> Result<Store, StoreError> {
     Store::open(path, Synchronous::Full, Schema::Migrate).await.map(|(store, _)| store)
@@ -85,6 +85,55 @@ async fn a_writer_from_outside_makes_a_submission_wait_and_loses_nothing() {
     shell.join().unwrap();
     let page = world.store.job_list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
     assert_eq!(page.jobs.len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_row_stands_in_nobodys_way() {
+    let world = World::new().await;
+    let damaged = world.submit(new_job()).await;
+    let unreadable = world.submit(new_job()).await;
+    let neighbour = world.submit(new_job()).await;
+    let shell = |sql: String| sqlite(&world.directory.path().join("longshore.db"), &sql);
+    let hex = |id: JobId| id.0.simple().to_string();
+    shell(format!("DELETE FROM job_params WHERE job_id = x'{}'", hex(damaged)));
+    shell(format!("UPDATE jobs SET attempt = 'many' WHERE id = x'{}'", hex(unreadable)));
+    let claims = world.store.job_claim(vec![want(9)], world.owner, LEASE).await.unwrap();
+    let claimed: Vec<_> = claims.jobs.iter().map(|job| (job.id, job.params.as_str())).collect();
+    assert_eq!(claimed, [(damaged, ""), (neighbour, r#"{"a":1}"#)], "the first fails by itself");
+
+    shell(format!("UPDATE jobs SET attempt_tag = x'00' WHERE id = x'{}'", hex(damaged)));
+    assert_eq!(world.store.job_mark_own(world.owner).await.unwrap(), 2);
+    let rows = world.store.job_unresolved(Duration::ZERO).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [neighbour]);
+}
+
+#[tokio::test]
+async fn only_what_waits_on_a_route_that_nobody_offers_is_orphaned() {
+    let world = World::new().await;
+    let on = |executor: &str, job_type: &str| NewJob {
+        executor: executor.to_owned(),
+        job_type: job_type.to_owned(),
+        ..new_job()
+    };
+    let jobs = vec![
+        on("local", "score"),
+        on("local", "train"),
+        on("docker", "score"),
+        on("local", "score"),
+    ];
+    world.store.job_submit(jobs).await.unwrap();
+    let routes = world.store.job_routes().await.unwrap();
+    let expected = [("docker", "score"), ("local", "score"), ("local", "train")];
+    assert_eq!(
+        routes,
+        expected.map(|(executor, job_type)| (executor.to_owned(), job_type.to_owned()))
+    );
+    let orphan = |after| world.store.job_orphan("local", "score", after, "nobody offers it");
+    assert_eq!(orphan(Duration::from_secs(3600)).await.unwrap(), 0, "it may still be offered");
+    while orphan(Duration::ZERO).await.unwrap() == 0 {}
+    let waiting = world.store.job_routes().await.unwrap();
+    assert!(waiting.contains(&("docker".to_owned(), "score".to_owned())), "{waiting:?}");
+    assert!(waiting.contains(&("local".to_owned(), "train".to_owned())), "{waiting:?}");
 }
 
 /// A real small file system.

@@ -1,6 +1,4 @@
 -- The last look before `submit` is called: canceled or lost meanwhile means no row here.
--- $1: [{id, token, locality}]
-UPDATE jobs SET work = 'maybe', locality = g.value ->> 'locality', updated_at = now_us()
-FROM json_each($1) AS g
-WHERE jobs.id = unhex(g.value ->> 'id') AND jobs.claim_token = unhex(g.value ->> 'token') AND jobs.state = 'RUNNING'
-RETURNING jobs.id
+-- $1 id, $2 claim token, $3 locality
+UPDATE jobs SET work = 'maybe', locality = $3, updated_at = now_us()
+WHERE id = $1 AND claim_token = $2 AND state = 'RUNNING'

@@ -1,8 +1,6 @@
 -- event: give_up
--- $1: [{id, token, error_message, work}]
+-- $1 id, $2 claim token, $3 error message, $4 work
 UPDATE jobs
-SET state = 'FAILED', work = g.value ->> 'work', error_message = g.value ->> 'error_message', finished_at = now_us(), updated_at = now_us(), ask_again_at = now_us(),
+SET state = 'FAILED', work = $4, error_message = $3, finished_at = now_us(), updated_at = now_us(), ask_again_at = now_us(),
     status_message = NULL, progress = NULL, progress_updated_at = NULL, token_hash = NULL, scoped_permissions = NULL
-FROM json_each($1) AS g
-WHERE jobs.id = unhex(g.value ->> 'id') AND jobs.claim_token = unhex(g.value ->> 'token') AND jobs.state = 'NEEDS_RECOVERY'
-RETURNING jobs.id
+WHERE id = $1 AND claim_token = $2 AND state = 'NEEDS_RECOVERY'

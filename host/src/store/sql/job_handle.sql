@@ -1,6 +1,4 @@
 -- Also of a job that was canceled meanwhile: its handle is what the work is stopped by.
--- $1: [{id, token, handle}]
-UPDATE jobs SET handle = g.value ->> 'handle', updated_at = now_us()
-FROM json_each($1) AS g
-WHERE jobs.id = unhex(g.value ->> 'id') AND jobs.claim_token = unhex(g.value ->> 'token') AND jobs.work = 'maybe'
-RETURNING jobs.id
+-- $1 id, $2 claim token, $3 handle
+UPDATE jobs SET handle = $3, updated_at = now_us()
+WHERE id = $1 AND claim_token = $2 AND work = 'maybe'

@@ -1,5 +1,4 @@
--- Best effort, latest only; merged by the caller. $1: [{id, token, message, progress}]
-UPDATE jobs SET status_message = g.value ->> 'message', progress = g.value ->> 'progress', progress_updated_at = now_us(), updated_at = now_us()
-FROM json_each($1) AS g
-WHERE jobs.id = unhex(g.value ->> 'id') AND jobs.claim_token = unhex(g.value ->> 'token') AND jobs.state = 'RUNNING'
-RETURNING jobs.id
+-- Best effort, latest only; merged by the caller.
+-- $1 id, $2 claim token, $3 message, $4 progress as JSON
+UPDATE jobs SET status_message = $3, progress = $4, progress_updated_at = now_us(), updated_at = now_us()
+WHERE id = $1 AND claim_token = $2 AND state = 'RUNNING'

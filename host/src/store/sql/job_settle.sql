@@ -1,11 +1,9 @@
 -- event: settle
 -- The claim token stays in the row: after an ambiguous commit it tells whose end this is.
--- $1: [{id, token, state, work, result, error_message, cancel_reason, of_report}]
+-- $1 id, $2 claim token, $3 state, $4 work, $5 result, $6 error message, $7 cancel reason as JSON, $8 whether it settles the stored report
 UPDATE jobs
-SET state = g.value ->> 'state', work = g.value ->> 'work', result = g.value ->> 'result', error_message = g.value ->> 'error_message',
-    cancel_reason = g.value ->> 'cancel_reason', finished_at = now_us(), updated_at = now_us(), lease_expires_at = NULL,
+SET state = $3, work = $4, result = $5, error_message = $6,
+    cancel_reason = $7, finished_at = now_us(), updated_at = now_us(), lease_expires_at = NULL,
     status_message = NULL, progress = NULL, progress_updated_at = NULL, token_hash = NULL, scoped_permissions = NULL
-FROM json_each($1) AS g
-WHERE jobs.id = unhex(g.value ->> 'id') AND jobs.claim_token = unhex(g.value ->> 'token') AND jobs.state IN ('RUNNING', 'NEEDS_RECOVERY')
-  AND (jobs.report IS NULL OR g.value ->> 'of_report')
-RETURNING jobs.id
+WHERE id = $1 AND claim_token = $2 AND state IN ('RUNNING', 'NEEDS_RECOVERY')
+  AND (report IS NULL OR $8)
