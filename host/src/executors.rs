@@ -10,7 +10,7 @@ use std::{
 };
 
 use longshore_plugin_api as api;
-use longshore_plugin_api::{Attempt, Facts};
+use longshore_plugin_api::{Attempt, ErrorKind, Facts};
 
 use crate::{lifecycle::Work, plugin::HostedExecutor};
 
@@ -23,6 +23,7 @@ pub struct Open {
     /// What it is.
     pub facts: Facts,
     ready: AtomicBool,
+    swept: AtomicBool,
     trouble: Mutex<Option<String>>,
     locality: Mutex<Option<String>>,
 }
@@ -51,6 +52,7 @@ impl Executors {
                     executor,
                     facts,
                     ready: AtomicBool::new(true),
+                    swept: AtomicBool::new(false),
                     trouble: Mutex::default(),
                     locality: Mutex::default(),
                 };
@@ -102,10 +104,37 @@ impl Executors {
 }
 
 impl Open {
-    /// Whether jobs may be claimed for it.
+    /// Whether it is well.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether jobs may be claimed for it: it is well, and knows which evidence still counts. What is
+    /// submitted after the list was read is not in the list.
+    #[must_use]
+    pub fn takes_jobs(&self) -> bool {
+        self.is_ready() && self.is_swept()
+    }
+
+    /// Whether it was told which evidence still counts.
+    #[must_use]
+    pub fn is_swept(&self) -> bool {
+        self.swept.load(Ordering::Acquire)
+    }
+
+    /// Lets the executor remove what is left of ended attempts beside these, and lets jobs in. Once,
+    /// whatever the answer: evidence too many harms nobody.
+    pub async fn retain(&self, attempts: &[Attempt]) {
+        match self.executor.retain(attempts).await {
+            Ok(()) => {}
+            // It was built before this verb was.
+            Err(error) if error.kind == ErrorKind::Unsupported => {}
+            Err(error) => {
+                tracing::warn!(executor = self.name, %error, "could not clean up after earlier attempts");
+            }
+        }
+        self.swept.store(true, Ordering::Release);
     }
 
     /// Stops the work of an attempt and says whether it is proven gone. An error is no proof.

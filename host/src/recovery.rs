@@ -12,6 +12,7 @@
 //! nothing; a verdict counts only if the row still has the claim token that it was asked about.
 
 mod plan;
+mod retain;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -28,7 +29,7 @@ pub use self::plan::{Rules, Step, plan};
 use crate::{
     clock::{Moment, wall_us},
     executors::Open,
-    job::{Fenced, Outcome, ReplicaId},
+    job::{AttemptTag, Fenced, JobId, Outcome, ReplicaId},
     lifecycle::Work,
     service::Service,
     store::{Ended, Store, StoreError, Unresolved},
@@ -186,6 +187,7 @@ impl Recovery {
                 }
             }
         }
+        self.retain().await?;
         pass.orphaned = self.orphan().await?;
         pass.ended_at = wall_us();
         if pass.seen > 0 || pass.orphaned > 0 {
@@ -206,7 +208,7 @@ impl Recovery {
         let attempts: Vec<api::Attempt> = rows
             .iter()
             .filter(|row| row.work == Work::Maybe && row.locality.as_deref() == Some(&here))
-            .map(named)
+            .map(attempt_of)
             .collect();
         if attempts.is_empty() {
             return HashMap::new();
@@ -321,7 +323,7 @@ impl Recovery {
             return (timeout, Work::Gone);
         }
         if let Some(open) = open {
-            let named = named(row);
+            let named = attempt_of(row);
             let wait = open.executor.wait(&named);
             match tokio::time::timeout(Duration::from_secs(1), wait)
                 .await
@@ -341,7 +343,7 @@ impl Recovery {
 
     async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Work {
         let Some(open) = open else { return Work::Maybe };
-        open.stop_work(&named(row), self.settings.stop_grace).await
+        open.stop_work(&attempt_of(row), self.settings.stop_grace).await
     }
 
     /// A host that has just started does not know what others offered while it was away.
@@ -363,17 +365,21 @@ impl Recovery {
     }
 }
 
-fn named(row: &Unresolved) -> api::Attempt {
+fn named(id: JobId, tag: AttemptTag, handle: Option<&str>) -> api::Attempt {
     api::Attempt {
-        job_id: row.id.to_string(),
-        attempt_tag: format!("{:x}", row.tag),
-        handle: row.handle.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        job_id: id.to_string(),
+        attempt_tag: format!("{tag:x}"),
+        handle: handle.and_then(|text| serde_json::from_str(text).ok()),
     }
+}
+
+fn attempt_of(row: &Unresolved) -> api::Attempt {
+    named(row.id, row.tag, row.handle.as_deref())
 }
 
 async fn forget(row: &Unresolved, open: Option<&Open>) {
     if let Some(open) = open {
-        open.forget(&named(row)).await;
+        open.forget(&attempt_of(row)).await;
     }
 }
 

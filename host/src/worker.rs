@@ -237,7 +237,8 @@ impl Worker {
         let wants = self.types.values().filter_map(|job_type| {
             let open = self.executors.get(&job_type.executor)?;
             let want = self.want(job_type);
-            (open.is_ready() && !self.slots.is_alone(&open.name) && want.slots > 0).then_some(want)
+            (open.takes_jobs() && !self.slots.is_alone(&open.name) && want.slots > 0)
+                .then_some(want)
         });
         wants.collect()
     }
@@ -253,7 +254,7 @@ impl Worker {
 
     /// A job that was running at two crashes runs with no neighbour: its executor is emptied first.
     async fn claim_alone(self: &Arc<Self>, executor: &str) -> Result<usize, StoreError> {
-        let ready = self.executors.get(executor).is_some_and(|open| open.is_ready());
+        let ready = self.executors.get(executor).is_some_and(|open| open.takes_jobs());
         if !ready || self.slots.running(executor) > 0 {
             return Ok(0);
         }
@@ -328,6 +329,8 @@ impl Worker {
 
     async fn ask_health_once(&self) {
         if self.executors.ask().await {
+            // Recovery first tells one that was never well before which evidence still counts.
+            self.unwatched.notify_one();
             self.store.wake();
         }
     }

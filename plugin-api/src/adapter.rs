@@ -149,6 +149,7 @@ async fn answer<E: Executor>(executor: &E, verb: Verb, payload: &str) -> Result<
         }
         Verb::Recover => write(verb, &executor.recover(read(verb, payload)?).await?),
         Verb::Forget => write(verb, &executor.forget(&read(verb, payload)?).await?),
+        Verb::Retain => write(verb, &executor.retain(read(verb, payload)?).await?),
         Verb::Logs => {
             let wire::Logs { attempt, offset } = read(verb, payload)?;
             write(verb, &executor.logs(&attempt, offset).await?)

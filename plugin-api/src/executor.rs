@@ -104,6 +104,20 @@ pub trait Executor: Send + Sync + Sized + 'static {
         async { Ok(()) }
     }
 
+    /// Removes what is left of ended attempts that are not in this list: the host committed their
+    /// outcome and died before it could [`forget`](Self::forget) them. Called once after `start`, when
+    /// the host has looked at every row that its former self left; the list holds every attempt of
+    /// this executor whose evidence still counts.
+    ///
+    /// Only evidence goes: what still runs, or may, is not touched, listed or not. Neither is what
+    /// another host left in the same place. An attempt submitted while this is at work is not in the
+    /// list and must survive it; the host submits none before the answer, unless that takes longer
+    /// than a minute. An error is logged, and nothing else comes of it.
+    fn retain(&self, attempts: Vec<Attempt>) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = attempts;
+        async { Ok(()) }
+    }
+
     /// Reads output of an attempt from `offset`, at most 256 KiB, without waiting for more.
     fn logs(
         &self,

@@ -110,7 +110,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Names one attempt again after `submit`: in `wait`, `cancel`, `recover`, `logs` and `forget`.
+/// Names one attempt again after `submit`: in `wait`, `cancel`, `recover`, `logs`,
+/// `forget` and `retain`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attempt {
     /// The job's id.

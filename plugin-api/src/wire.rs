@@ -47,6 +47,8 @@ verbs! {
     Recover = "recover";
     /// Payload: an attempt; answer: null.
     Forget = "forget";
+    /// Payload: a list of attempts; answer: null.
+    Retain = "retain";
     /// Payload: [`Logs`]; answer: a [`LogChunk`](crate::LogChunk).
     Logs = "logs";
     /// Payload and answer: null.

@@ -169,6 +169,11 @@ impl Executor for Actor {
         Ok(())
     }
 
+    async fn retain(&self, _: Vec<Attempt>) -> Result<(), Error> {
+        self.act().await;
+        Ok(())
+    }
+
     async fn logs(&self, _: &Attempt, _: u64) -> Result<LogChunk, Error> {
         self.act().await;
         Ok(LogChunk::default())
@@ -270,7 +275,7 @@ fn payload(verb: Verb) -> String {
         Verb::Wait | Verb::Forget => ATTEMPT.to_owned(),
         Verb::Cancel => format!(r#"{{"attempt":{ATTEMPT},"grace":1}}"#),
         Verb::Logs => format!(r#"{{"attempt":{ATTEMPT},"offset":0}}"#),
-        Verb::Recover => format!("[{ATTEMPT}]"),
+        Verb::Recover | Verb::Retain => format!("[{ATTEMPT}]"),
         Verb::Stop => r#"{"grace":1}"#.to_owned(),
         Verb::ValidateJob => {
             r#"{"job_type":"t","run":{"command":["x"]},"params_bytes":2}"#.to_owned()

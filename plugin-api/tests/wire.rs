@@ -27,6 +27,7 @@ fn verbs_have_the_names_of_1_0() {
         "cancel",
         "recover",
         "forget",
+        "retain",
         "logs",
         "health",
         "check_requirements",

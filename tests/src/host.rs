@@ -424,23 +424,6 @@ impl TestHost {
         );
     }
 
-    /// As [`TestHost::finish`], of a host that was killed. A kill between the commit of an outcome and
-    /// the forgetting of its evidence leaves that evidence: at most that of `most` attempts, each of
-    /// which is over.
-    ///
-    /// # Panics
-    ///
-    /// More is left.
-    #[track_caller]
-    pub fn finish_after_kills(mut self, most: usize) {
-        self.end();
-        let attempts = leftovers::attempts(&self.cache_dir());
-        assert!(attempts.len() <= most, "of {most} at most, these are left: {attempts:?}");
-        for attempt in attempts {
-            assert!(leftovers::is_over(&attempt), "not over: {}", attempt.display());
-        }
-    }
-
     #[track_caller]
     fn end(&mut self) {
         if self.child.is_some() {

@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    process::{Pid, Signal, kill_process},
-};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that belongs to a directory.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,15 +65,6 @@ pub fn kill(directory: &Path) {
 #[must_use]
 pub fn attempts(cache_dir: &Path) -> Vec<PathBuf> {
     children(&cache_dir.join("attempts"))
-}
-
-/// Whether an attempt has ended with a record of how, and nobody holds its lock.
-#[must_use]
-pub fn is_over(attempt: &Path) -> bool {
-    let Ok(exit) = fs::File::open(attempt.join("exit")) else { return false };
-    let is_free = flock(&exit, FlockOperation::NonBlockingLockShared).is_ok();
-    let record = fs::read_to_string(attempt.join("exit")).unwrap_or_default();
-    is_free && record.contains("cause=")
 }
 
 /// Files that were made to be renamed or removed: of unknown names in a directory for temporary

@@ -50,6 +50,9 @@ pub trait HostedExecutor: fmt::Debug + Send + Sync {
     /// Removes what is left of an ended attempt. At most [`deadline::FORGET`].
     fn forget<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, ()>;
 
+    /// Removes what is left of ended attempts beside these. At most [`deadline::RETAIN`].
+    fn retain<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, ()>;
+
     /// Reads output of an attempt. At most [`deadline::LOGS`].
     fn logs<'a>(&'a self, attempt: &'a Attempt, offset: u64) -> Answer<'a, LogChunk>;
 
@@ -86,6 +89,8 @@ pub mod deadline {
     pub const RECOVER: Duration = Duration::from_secs(60);
     /// `forget`.
     pub const FORGET: Duration = Duration::from_secs(60);
+    /// `retain`.
+    pub const RETAIN: Duration = Duration::from_secs(60);
     /// `logs`.
     pub const LOGS: Duration = Duration::from_secs(10);
     /// `health`.

@@ -115,6 +115,13 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
         Box::pin(self.within(deadline::FORGET, verb, self.call(verb, attempt)))
     }
 
+    fn retain<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, ()> {
+        let verb = Verb::Retain;
+        Box::pin(
+            async move { self.within(deadline::RETAIN, verb, self.call(verb, &attempts)).await },
+        )
+    }
+
     fn logs<'a>(&'a self, attempt: &'a Attempt, offset: u64) -> Answer<'a, LogChunk> {
         Box::pin(async move {
             let payload = wire::Logs { attempt, offset };

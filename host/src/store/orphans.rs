@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{
     Store, StoreError,
     statement::{
-        Statement, job_mark_expired, job_mark_own, job_orphan, job_routes, job_unresolved,
+        Statement, job_alive_attempts, job_mark_expired, job_mark_own, job_orphan, job_routes,
+        job_unresolved,
     },
     value::{Row, Value, micros, readable},
 };
@@ -109,6 +110,21 @@ impl Store {
     ) -> Result<Vec<Unresolved>, StoreError> {
         let rows = self.database.fetch(&job_unresolved, vec![micros(overdue_grace).into()]).await?;
         Ok(rows.into_iter().filter_map(readable(unresolved)).collect())
+    }
+
+    /// The attempts of an executor whose evidence still counts: id, tag, and handle as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_alive_attempts(
+        &self,
+        executor: &str,
+    ) -> Result<Vec<(JobId, AttemptTag, Option<String>)>, StoreError> {
+        let rows = self.database.fetch(&job_alive_attempts, vec![executor.into()]).await?;
+        rows.into_iter()
+            .map(|mut row| Ok((JobId(row.next()?), AttemptTag(row.next()?), row.next()?)))
+            .collect()
     }
 
     async fn count(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use longshore::{
-    job::{Fenced, NewJob},
+    job::{Fenced, JobId, NewJob},
     lifecycle::State,
     store::{Filter, Schema, Store, Synchronous, Want},
 };
@@ -72,6 +72,26 @@ async fn a_full_type_does_not_hold_up_another() {
     let wants = vec![want(0), Want { job_type: "count".to_owned(), ..want(1) }];
     let claimed = world.store.job_claim(wants, world.owner, LEASE).await.unwrap().jobs;
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [other]);
+}
+
+#[tokio::test]
+async fn evidence_counts_until_the_outcome_is_settled_and_the_work_is_proven_gone() {
+    let world = World::new().await;
+    let mut counts = Vec::new();
+    for state in State::ALL {
+        let placed = world.in_state(state).await;
+        // The canceled one was begun, and nobody has seen it end.
+        if [State::Running, State::NeedsRecovery, State::Canceled].contains(&state) {
+            counts.push((placed.id, placed.tag, None));
+        }
+    }
+    let by_id =
+        |attempts: &mut Vec<_>| attempts.sort_by_key(|(id, _, _): &(JobId, _, Option<String>)| *id);
+    let mut alive = world.store.job_alive_attempts("local").await.unwrap();
+    by_id(&mut alive);
+    by_id(&mut counts);
+    assert_eq!(alive, counts);
+    assert_eq!(world.store.job_alive_attempts("another").await.unwrap(), []);
 }
 
 #[tokio::test]

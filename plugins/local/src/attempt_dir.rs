@@ -3,10 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{FileExt as _, PermissionsExt as _},
-    },
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::spares::Spares;
+use crate::{removal, spares::Spares};
 
 /// The current boot's id, on the first line of every `exit` file.
 pub(crate) fn boot_id() -> io::Result<String> {
@@ -105,7 +102,7 @@ impl AttemptDir {
         Ok(Opened { directory, exit_file })
     }
 
-    /// Looks at the record and the lock.
+    /// Looks at the lock and the record.
     pub(crate) fn state(&self, boot_id: &str) -> io::Result<State> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let exit_file = match open(self.path.join("exit"), flags, Mode::empty()) {
@@ -119,9 +116,8 @@ impl AttemptDir {
         if evidence.boot_id != boot_id {
             return Ok(State::OtherBoot);
         }
-        if let Some(record) = evidence.record {
-            return Ok(State::Ended(record));
-        }
+        // The lock before the record: whoever writes the one is not done before it lets go of the other,
+        // and a job can write into its own `exit` file while it runs.
         match flock(&exit_file, FlockOperation::NonBlockingLockShared) {
             Err(Errno::WOULDBLOCK) => Ok(State::Locked),
             Err(error) => Err(error.into()),
@@ -135,18 +131,7 @@ impl AttemptDir {
 
     /// Removes the directory with all that the job left in it. One that is not there is removed.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let gone = |result: io::Result<()>| match result {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
-        match gone(fs::remove_dir_all(&self.path)) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                // A directory that the job has closed to us is ours all the same.
-                open_directories(&self.path)?;
-                gone(fs::remove_dir_all(&self.path))
-            }
-            other => other,
-        }
+        removal::remove(&self.path)
     }
 }
 
@@ -157,20 +142,10 @@ fn read_evidence(exit_file: &File) -> io::Result<Option<Evidence>> {
     Ok(std::str::from_utf8(&content[..count]).ok().and_then(Evidence::parse))
 }
 
-fn open_directories(directory: &Path) -> io::Result<()> {
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        // Of the entry itself: a link to a directory is not followed.
-        if entry.file_type()?.is_dir() {
-            open_directories(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use longshore_keeper::record::{Cause, RECORD_OFFSET, Status};
 
     use super::*;
@@ -231,6 +206,9 @@ mod tests {
         let (cause, status) = (Cause::Ended, Status::Code(0));
         let record = Record { cause, status, started: 1, ended: 2, output: 3, lost: 0 };
         rustix::io::pwrite(&opened.exit_file, record.line().as_bytes(), RECORD_OFFSET).unwrap();
+        // Half-finished, or written by the job itself.
+        assert_eq!(directory.state(BOOT).unwrap(), State::Locked);
+        drop(opened);
         assert_eq!(directory.state(BOOT).unwrap(), State::Ended(record));
     }
 
@@ -241,21 +219,5 @@ mod tests {
         assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
         fs::remove_file(directory.path().join("exit")).unwrap();
         assert_eq!(directory.state(BOOT).unwrap(), State::Abandoned);
-    }
-
-    #[test]
-    fn whatever_a_job_left_is_removed() {
-        let (root, directory) = fresh();
-        drop(create(&directory, "{}").unwrap());
-        let outside = root.path().join("outside");
-        fs::create_dir_all(outside.join("kept")).unwrap();
-        let locked = directory.path().join("work/a");
-        fs::create_dir_all(locked.join("b")).unwrap();
-        std::os::unix::fs::symlink(&outside, locked.join("link")).unwrap();
-        fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).unwrap();
-        directory.remove().unwrap();
-        directory.remove().unwrap();
-        assert!(!directory.path().exists());
-        assert!(outside.join("kept").exists());
     }
 }

@@ -29,10 +29,13 @@ pub(crate) struct Description {
     pub(crate) transient_errors: Vec<String>,
     pub(crate) timeout: Seconds,
     pub(crate) context: Context,
+    /// Whose attempt it is, where hosts share a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
 }
 
 impl Description {
-    pub(crate) fn of(job: &Job, environments: &Path) -> Self {
+    pub(crate) fn of(job: &Job, environments: &Path, owner: &str) -> Self {
         let (function, command) = match &job.run {
             Run::Function(name) => (Some(name.clone()), None),
             Run::Command(command) => (None, Some(command.clone())),
@@ -50,6 +53,7 @@ impl Description {
             transient_errors: job.transient_errors.clone(),
             timeout: job.timeout,
             context: job.context.clone(),
+            owner: Some(owner.to_owned()),
         }
     }
 
@@ -77,6 +81,7 @@ impl Description {
             transient_errors: Vec::new(),
             timeout: Seconds(0.0),
             context: Context::default(),
+            owner: None,
         }
     }
 

@@ -24,9 +24,10 @@ use crate::{
     keepers::Keepers,
     logs,
     nursery::Nursery,
+    owner,
     progress::Watcher,
     python::Python,
-    recover,
+    recover, removal,
     running::Running,
     spares::Spares,
 };
@@ -65,6 +66,8 @@ pub(crate) struct Started {
     pub(crate) keepers: Keepers,
     pub(crate) spares: Spares,
     pub(crate) progress: Watcher,
+    /// What our attempts are known by, where other hosts share the directory.
+    pub(crate) owner: String,
 }
 
 impl Executor for Local {
@@ -115,6 +118,10 @@ impl Executor for Local {
         let failed = |step: &str, error: io::Error| not_started(step, cache_dir, &error);
         let installed = bundle::install(cache_dir).map_err(|e| failed("install into", e))?;
         let boot_id = attempt_dir::boot_id().map_err(|e| failed("learn the boot id for", e))?;
+        let home = inner.host.state_dir().unwrap_or(cache_dir);
+        let owner = bundle::private_directory(home)
+            .and_then(|()| owner::of(home))
+            .map_err(|e| not_started("keep the executor's own name in", home, &e))?;
         let host = inner.host.clone();
         let tell = Box::new(move |tag: &str, progress: &Progress| host.progress(tag, progress));
         let started = Started {
@@ -124,6 +131,7 @@ impl Executor for Local {
             installed,
             spares: Spares::new(settings.attempts()).map_err(|e| failed("clean up in", e))?,
             progress: Watcher::start(tell).map_err(|e| failed("watch", e))?,
+            owner,
         };
         inner.started.set(started).map_err(|_| Error::internal("the executor was started before"))
     }
@@ -247,14 +255,25 @@ impl Executor for Local {
             )));
         }
         self.inner.running.forget(&attempt.attempt_tag);
-        if started.spares.take_back(directory.path()) {
+        let failed = |error| not_started("remove", directory.path(), &error);
+        let Some(apart) = started.spares.set_apart(directory.path()).map_err(failed)? else {
+            return Ok(());
+        };
+        if started.spares.keep(&apart) {
             return Ok(());
         }
         // A job may have left many files.
         let removed = tokio::task::spawn_blocking(move || {
-            let path = directory.path().to_owned();
-            directory.remove().map_err(|e| not_started("remove", &path, &e))
+            removal::remove(&apart).map_err(|e| not_started("remove", &apart, &e))
         });
+        removed.await.map_err(|e| Error::internal(format!("the removal was lost: {e}")))?
+    }
+
+    async fn retain(&self, attempts: Vec<Attempt>) -> Result<(), Error> {
+        let inner = Arc::clone(&self.inner);
+        let wanted = attempts.into_iter().map(|attempt| attempt.attempt_tag).collect();
+        // Looks into every directory there is.
+        let removed = tokio::task::spawn_blocking(move || inner.remove_leftovers(&wanted));
         removed.await.map_err(|e| Error::internal(format!("the removal was lost: {e}")))?
     }
 

@@ -11,7 +11,8 @@ use longshore_keeper::order::{self, MAX_ORDER_BYTES};
 use longshore_plugin_api::{Error, Job, Run};
 
 use crate::{
-    bundle::Installed, clock, config::Settings, description::Description, program, python::Python,
+    bundle::Installed, clock, config::Settings, description::Description, executor::Started,
+    program,
 };
 
 /// What a job needs to be started: what is written, and what is ordered.
@@ -34,10 +35,10 @@ impl Launch {
         number: u64,
         directory: &Path,
         settings: &Settings,
-        installed: &Installed,
-        python: &Python,
+        started: &Started,
     ) -> Result<Self, Error> {
-        let description = Description::of(job, &settings.environments());
+        let Started { installed, python, owner, .. } = started;
+        let description = Description::of(job, &settings.environments(), owner);
         let arguments = match &job.run {
             Run::Function(_) => {
                 vec![python.path().as_os_str().to_owned(), "-m".into(), "longshore.entry".into()]

@@ -1,7 +1,7 @@
 //! Finding what an earlier host process left.
 //!
 //! ```text
-//!  record there ─────────────────────────────────────────────► here: `wait` tells how it ended
+//!  lock free, record ────────────────────────────────────────► here: `wait` tells how it ended
 //!  lock held ─────── ended within PATIENCE ──────────────────► as above
 //!              └──── not ────────────────────────────────────► unknown
 //!  lock free, no record ─┐                     ┌─ none left ─► gone

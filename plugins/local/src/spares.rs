@@ -18,6 +18,8 @@ use rustix::fs::{
     AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, fstat, open, openat, renameat_with, unlinkat,
 };
 
+use crate::removal;
+
 /// How many are kept.
 const LIMIT: usize = 16;
 
@@ -49,7 +51,7 @@ impl Spares {
             let entry = entry?;
             if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
                 // Another host that shares the directory may be faster, here or in using it.
-                let _ = fs::remove_dir_all(entry.path());
+                let _ = removal::remove(&entry.path());
             }
         }
         Ok(Self { attempts, kept: Mutex::default(), next: AtomicU64::new(0) })
@@ -73,23 +75,39 @@ impl Spares {
         rustix::fs::mkdir(path.join("work"), Mode::RWXU).map_err(Into::into)
     }
 
-    /// Empties a directory in which the job has left nothing of its own, and says whether it was so.
-    /// Quick enough to be done at once; otherwise the directory has to be removed.
-    pub(crate) fn take_back(&self, path: &Path) -> bool {
-        if !empty(path).unwrap_or(false) {
+    /// Puts an attempt's directory out of sight, and says where it is now; `None` if it is not there.
+    /// The one moment at which an attempt is forgotten: what is removed or emptied after it, and cut
+    /// off in that, is finished by the next process. Of two who try, one gets it.
+    pub(crate) fn set_apart(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            // Beside it: it may be of an earlier `cache_dir`.
+            let apart = path.with_file_name(format!("{PREFIX}{}.{number}", std::process::id()));
+            match fs::rename(path, &apart) {
+                Ok(()) => return Ok(Some(apart)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::NotFound => return Ok(None),
+                    // Of a host in another container, whose process has the same id.
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Empties a directory that was set apart and in which the job has left nothing of its own, keeps
+    /// it, and says whether it was so. Quick enough to be done at once; otherwise the directory has to
+    /// be removed.
+    pub(crate) fn keep(&self, apart: &Path) -> bool {
+        if apart.parent() != Some(&self.attempts) || !empty(apart).unwrap_or(false) {
             return false;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.closed || kept.paths.len() >= LIMIT {
-            return false;
+        let room = !kept.closed && kept.paths.len() < LIMIT;
+        if room {
+            kept.paths.push(apart.to_owned());
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let spare = self.attempts.join(format!("{PREFIX}{}.{number}", std::process::id()));
-        let moved = renameat_with(CWD, path, CWD, &spare, RenameFlags::NOREPLACE).is_ok();
-        if moved {
-            kept.paths.push(spare);
-        }
-        moved
+        room
     }
 
     /// Removes what is kept, and keeps no more.
@@ -152,6 +170,15 @@ mod tests {
         (root, spares)
     }
 
+    fn take_back(spares: &Spares, path: &Path) -> bool {
+        let apart = spares.set_apart(path).unwrap().unwrap();
+        let kept = spares.keep(&apart);
+        if !kept {
+            fs::remove_dir_all(&apart).unwrap();
+        }
+        kept
+    }
+
     fn inode(path: &Path) -> u64 {
         fs::metadata(path).unwrap().ino()
     }
@@ -165,7 +192,7 @@ mod tests {
             fs::write(one.join(name), "x").unwrap();
         }
         let first = inode(&one);
-        assert!(spares.take_back(&one));
+        assert!(take_back(&spares, &one));
         assert!(!one.exists());
         spares.make(&other).unwrap();
         assert_eq!(inode(&other), first);
@@ -189,13 +216,12 @@ mod tests {
         for change in changes {
             spares.make(&path).unwrap();
             change(&path);
-            assert!(!spares.take_back(&path));
-            fs::remove_dir_all(&path).unwrap();
+            assert!(!take_back(&spares, &path));
         }
         fs::create_dir_all(root.path().join("elsewhere")).unwrap();
         fs::create_dir(&path).unwrap();
         std::os::unix::fs::symlink(root.path().join("elsewhere"), path.join("work")).unwrap();
-        assert!(!spares.take_back(&path));
+        assert!(!take_back(&spares, &path));
     }
 
     #[test]
@@ -204,7 +230,7 @@ mod tests {
         let [one, other] = ["one", "other"].map(|name| root.path().join(name));
         spares.make(&one).unwrap();
         spares.make(&other).unwrap();
-        assert!(spares.take_back(&other));
+        assert!(take_back(&spares, &other));
         assert_eq!(spares.make(&one).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(spares.make(&one).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
@@ -214,7 +240,7 @@ mod tests {
         let (root, spares) = fresh();
         let path = root.path().join("one");
         spares.make(&path).unwrap();
-        assert!(spares.take_back(&path));
+        assert!(take_back(&spares, &path));
         // As another host does when it starts.
         drop(Spares::new(root.path().to_owned()).unwrap());
         spares.make(&path).unwrap();
@@ -222,11 +248,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_off_while_it_was_removed_is_finished_by_the_next_process() {
+        let (root, spares) = fresh();
+        let path = root.path().join("one");
+        spares.make(&path).unwrap();
+        fs::create_dir(path.join("work/closed")).unwrap();
+        fs::set_permissions(path.join("work/closed"), fs::Permissions::from_mode(0o0)).unwrap();
+        assert!(spares.set_apart(&path).unwrap().is_some());
+        assert!(spares.set_apart(&path).unwrap().is_none(), "of two who try, one gets it");
+        drop(Spares::new(root.path().to_owned()).unwrap());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_another_host_has_taken_is_left_to_it() {
+        let (root, spares) = fresh();
+        let [path, other] = ["one", &format!("{PREFIX}{}.0", std::process::id())]
+            .map(|name| root.path().join(name));
+        fs::create_dir_all(other.join("work")).unwrap();
+        spares.make(&path).unwrap();
+        assert!(take_back(&spares, &path));
+        assert!(other.join("work").is_dir());
+    }
+
+    #[test]
     fn no_spare_outlives_its_executor() {
         let (root, spares) = fresh();
         let path = root.path().join("one");
         spares.make(&path).unwrap();
-        assert!(spares.take_back(&path));
+        assert!(take_back(&spares, &path));
         drop(spares);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }

@@ -63,9 +63,9 @@ impl Inner {
         directory: &AttemptDir,
         submission: &Submission,
     ) -> Result<Arc<Keeper>, Error> {
-        let Started { boot_id, installed, python, keepers, spares, progress } = started;
+        let Started { boot_id, installed, keepers, spares, progress, .. } = started;
         let (number, path) = (submission.number, directory.path());
-        let launch = Launch::plan(job, number, path, &self.settings, installed, python)?;
+        let launch = Launch::plan(job, number, path, &self.settings, started)?;
         let (tag, params) = (&job.attempt_tag, job.params.get());
         let created = directory.create(spares, boot_id, &launch.description, params);
         let opened = created.map_err(|error| match error.kind() {

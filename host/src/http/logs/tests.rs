@@ -110,6 +110,10 @@ impl HostedExecutor for Speaker {
         unasked()
     }
 
+    fn retain<'a>(&'a self, _: &'a [Attempt]) -> Answer<'a, ()> {
+        unasked()
+    }
+
     fn health(&self) -> Answer<'_, ()> {
         unasked()
     }

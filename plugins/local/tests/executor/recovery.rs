@@ -144,6 +144,65 @@ async fn attempts_are_found_where_their_handle_says() {
     assert_eq!(found(&elsewhere, &without_handle).await, Found::Gone);
 }
 
+async fn retain(stage: &Stage, attempts: &[&Attempt]) {
+    let attempts = attempts.iter().map(|&attempt| attempt.clone()).collect();
+    in_time(stage.local.retain(attempts)).await.unwrap();
+}
+
+#[tokio::test]
+async fn evidence_that_counts_no_more_is_removed_and_nothing_else() {
+    let stage = Stage::new().await;
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        let submitted = stage.submit(shell("mkdir -p work/a; chmod 0 work/a; echo 1")).await;
+        submitted.ended().await;
+        ended.push((submitted.attempt, submitted.directory));
+    }
+    let [(wanted, kept), (settled, left), (_, anothers)] = ended.as_slice() else { panic!() };
+    let description = anothers.join("job.json");
+    let text = fs::read_to_string(&description).unwrap();
+    let owner = fs::read_to_string(stage.cache.path().join("owner")).unwrap();
+    fs::write(&description, text.replace(owner.trim(), "another host")).unwrap();
+    let foreign = stage.cache.path().join("attempts/notes.txt");
+    fs::write(&foreign, "not an attempt").unwrap();
+
+    let stage = stage.restarted().await;
+    let running = stage.submit(command(&["sleep", "1000"])).await;
+    let new = stage.submit(command(&["true"])).await;
+    new.ended().await;
+    for _ in 0..2 {
+        retain(&stage, &[wanted]).await;
+        assert!(!left.exists(), "{} is settled", settled.attempt_tag);
+        for path in [kept, anothers, &foreign, &running.directory, &new.directory] {
+            assert!(path.exists(), "{} was removed", path.display());
+        }
+    }
+    assert_eq!(found(&stage, wanted).await, Found::Here);
+    new.ended().await;
+    running.cancel(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn what_may_still_run_is_kept_whether_it_counts_or_not() {
+    let stage = Stage::new().await;
+    let [locked, abandoned] =
+        [stage.submit(command(&["true"])).await, stage.submit(command(&["true"])).await];
+    let mut locks = Vec::new();
+    for submitted in [&locked, &abandoned] {
+        submitted.ended().await;
+        let exit = submitted.directory.join("exit");
+        let text = fs::read_to_string(&exit).unwrap();
+        let boot = text.lines().next().unwrap().strip_prefix("boot=").unwrap();
+        fs::write(&exit, longshore_keeper::record::blank(boot)).unwrap();
+        locks.push(fs::File::open(&exit).unwrap());
+    }
+    locks[0].lock().unwrap();
+    let directories = [locked.directory, abandoned.directory];
+    let stage = stage.restarted().await;
+    retain(&stage, &[]).await;
+    assert!(directories.iter().all(|directory| directory.exists()));
+}
+
 #[tokio::test]
 async fn every_attempt_gets_a_verdict() {
     let stage = Stage::new().await;
