@@ -30,13 +30,13 @@ pub(super) struct Client {
     authorisation: String,
 }
 
-/// A text and its headers.
-pub(super) struct Text {
-    pub(super) text: String,
+/// Something to read, and what stands above it.
+pub(super) struct Headed<T> {
+    pub(super) body: T,
     headers: HeaderMap,
 }
 
-impl Text {
+impl<T> Headed<T> {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -101,16 +101,17 @@ impl Client {
     }
 
     /// Reads text, and what stands above it.
-    pub(super) fn text(&self, path: &str) -> Result<Text, ClientError> {
+    pub(super) fn text(&self, path: &str) -> Result<Headed<String>, ClientError> {
         let mut response = self.send(Method::GET, path, None, Some(ANSWER))?;
-        let text = self.body(&mut response)?;
-        Ok(Text { text, headers: response.into_parts().0.headers })
+        let body = self.body(&mut response)?;
+        Ok(Headed { body, headers: response.into_parts().0.headers })
     }
 
     /// Reads something that comes bit by bit, for as long as it takes.
-    pub(super) fn stream(&self, path: &str) -> Result<impl io::Read + use<>, ClientError> {
-        let response = self.send(Method::GET, path, None, None)?;
-        Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    pub(super) fn stream(&self, path: &str) -> Result<Headed<impl io::Read + use<>>, ClientError> {
+        let (parts, body) = self.send(Method::GET, path, None, None)?.into_parts();
+        let body = body.into_with_config().limit(u64::MAX).reader();
+        Ok(Headed { body, headers: parts.headers })
     }
 
     fn send(

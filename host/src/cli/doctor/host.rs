@@ -50,7 +50,7 @@ pub(super) fn examine(config: &Config, reach: &Reach, path: Option<&Path>) -> (V
     };
     match client.text("/api/3.0/server-info") {
         Ok(answer) => {
-            let mut findings = vec![known(&client, &answer.text)];
+            let mut findings = vec![known(&client, &answer.body)];
             findings.push(ready(&client));
             findings.push(clocks(answer.header("date")).unwrap_or_else(own_clock));
             (findings, Seat::Answers(client))

@@ -15,14 +15,16 @@ use crate::{
         job,
         output::Output,
         reach::Reach,
+        say,
     },
     job::JobId,
 };
 
 /// Prints what a job has written
 ///
-/// Standard output and standard error of its latest attempt, as far as they are kept: all of the
-/// last half megabyte while it runs, the last 64 KiB once it has ended.
+/// Standard output and standard error of its latest attempt, as far back as its executor keeps them:
+/// `local` keeps the last 256 to 512 KiB while the attempt runs, and its last 64 KiB once it is over,
+/// however it ended. Of earlier attempts nothing is kept.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   $ longshore jobs logs --follow 01957a3c-7f7e-7bd0-a4f3-6c62b0f0e0aa")]
@@ -30,7 +32,7 @@ pub(super) struct Logs {
     /// The job's id.
     #[arg(value_name = "ID", value_parser = super::id)]
     id: JobId,
-    /// Go on until the job has ended.
+    /// Go on until the job has ended, over retries.
     #[arg(long, short)]
     follow: bool,
     #[command(flatten)]
@@ -40,43 +42,33 @@ pub(super) struct Logs {
 impl Logs {
     pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
         let client = self.reach.client(config)?;
-        if self.follow { follow(&client, self.id, output) } else { print(&client, self.id, output) }
-    }
-}
-
-fn print(client: &Client, id: JobId, output: &mut Output) -> Result<Exit, CliError> {
-    let mut offset = 0;
-    loop {
-        let part = client.text(&format!("/api/3.0/jobs/{id}/logs?offset={offset}"))?;
-        output.text(&part.text)?;
-        let next = part.header("x-log-next-offset").and_then(|next| next.parse::<u64>().ok());
-        // Nothing new now is the end of what there is now.
-        match next {
-            Some(next) if next > offset && part.header("x-log-end") != Some("true") => {
-                offset = next
+        let (id, follow) = (self.id, self.follow);
+        // What is there now comes as one answer, too: between two of them the attempt could end.
+        let until = if follow { "follow" } else { "all" };
+        let mut stream = client.stream(&format!("/api/3.0/jobs/{id}/logs?{until}=true"))?;
+        let attempt = stream.header("x-log-attempt").and_then(|n| n.parse::<u32>().ok());
+        if let Some(attempt @ 2..) = attempt {
+            say::note(format_args!("attempt {attempt}; what earlier ones wrote is not kept"));
+        }
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            match stream.body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => output.bytes(&buffer[..read])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(cut_off(&client, id)),
             }
-            _ => return Ok(Exit::Success),
         }
-    }
-}
-
-fn follow(client: &Client, id: JobId, output: &mut Output) -> Result<Exit, CliError> {
-    let mut stream = client.stream(&format!("/api/3.0/jobs/{id}/logs?follow=true"))?;
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => output.bytes(&buffer[..read])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(cut_off(client, id)),
+        if !follow {
+            return Ok(Exit::Success);
         }
+        // A host that stops ends the stream, too.
+        let (job, _) = job::get(&client, id).map_err(|_| cut_off(&client, id))?;
+        if job.has_ended() { Ok(Exit::Success) } else { Err(cut_off(&client, id)) }
     }
-    // A host that stops ends the stream, too.
-    let (job, _) = job::get(client, id).map_err(|_| cut_off(client, id))?;
-    if job.has_ended() { Ok(Exit::Success) } else { Err(cut_off(client, id)) }
 }
 
 fn cut_off(client: &Client, id: JobId) -> CliError {
-    let message = format!("its output ended before job {id} did; ask again when the host is back");
+    let message = format!("the output of job {id} was cut off; ask again when the host is back");
     ClientError::Troubled { url: client.url().to_owned(), message }.into()
 }

@@ -6,25 +6,41 @@ use axum::body::Bytes;
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
-use super::Source;
+use super::{Source, is_live};
 use crate::job::{AttemptTag, Job, JobId};
 
 /// How often a silent job is asked. A person reads along; nothing else waits for it.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The row is looked at after so many silent answers: it may hold megabytes of parameters.
 const PATIENCE: u32 = 4;
+/// The work of a job that was canceled is stopped after its end. After so many silent answers of it
+/// (half a minute) it is no longer waited for.
+const LAST_WORDS: u32 = 120;
 /// How much of what was sent is remembered, to find the place in the kept output.
 const REMEMBERED: usize = 1024;
+
+/// When a reader has read enough.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Until {
+    /// When the job has ended, and its work with it.
+    Ended,
+    /// When there is nothing more now.
+    Now,
+}
 
 /// Somebody who reads along. Driven by the reader: gone when the connection is.
 pub(super) struct Follow {
     source: Source,
     id: JobId,
+    until: Until,
     closing: watch::Receiver<bool>,
+    /// The attempt that is being read; `None` between attempts.
     tag: Option<AttemptTag>,
     offset: u64,
     /// The last that was sent of this attempt.
     last: String,
+    /// Nothing has been looked at yet.
+    fresh: bool,
     done: bool,
 }
 
@@ -33,9 +49,11 @@ impl Follow {
         source: Source,
         job: &Job,
         offset: u64,
+        until: Until,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        Self { source, id: job.id, closing, tag: job.tag, offset, last: String::new(), done: false }
+        let (id, tag, last) = (job.id, job.tag, String::new());
+        Self { source, id, until, closing, tag, offset, last, fresh: true, done: false }
     }
 
     pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
@@ -47,18 +65,18 @@ impl Follow {
 
     /// The next piece, never empty; `None` is the end.
     async fn next(&mut self) -> Option<String> {
-        let mut silent = PATIENCE;
         let mut row: Option<Job> = None;
+        // How many answers in a row had nothing, and how many of them since the row was looked at.
+        let (mut silent, mut unseen) = (0, 0);
         while !self.done {
-            if silent >= PATIENCE || row.is_none() {
-                silent = 0;
+            if row.is_none() || unseen >= PATIENCE || self.until == Until::Now {
+                unseen = 0;
                 match self.source.store.job_get(self.id).await {
                     Ok(Some(job)) => {
                         if let Some(text) = self.caught_up(&job).await {
                             return Some(text);
                         }
                         row = Some(job);
-                        continue;
                     }
                     // Retention has removed it.
                     Ok(None) => return None,
@@ -66,10 +84,15 @@ impl Follow {
                         tracing::warn!(job = %self.id, %error, "cannot see whether it has ended")
                     }
                 }
+                // The row was looked at after the answer: what was silent is not an attempt that has
+                // ended and was forgotten meanwhile.
+                if self.done || self.until == Until::Now && silent > 0 {
+                    return None;
+                }
             }
             if let Some(job) = &row {
                 match self.source.live(job, self.offset).await {
-                    Ok(chunk) if !chunk.text.is_empty() => {
+                    Ok(Some(chunk)) if !chunk.text.is_empty() => {
                         self.offset = chunk.next_offset;
                         self.remember(&chunk.text);
                         return Some(chunk.text);
@@ -79,8 +102,15 @@ impl Follow {
                         tracing::debug!(job = %self.id, %error, "no output from the executor")
                     }
                 }
+                // Work that cannot be stopped keeps nobody here for ever.
+                if job.state.is_terminal() && silent >= LAST_WORDS {
+                    return None;
+                }
             }
-            silent += 1;
+            (silent, unseen) = (silent + 1, unseen + 1);
+            if self.until == Until::Now {
+                continue;
+            }
             tokio::select! {
                 // A host that stops does not wait for those who read along.
                 _ = self.closing.wait_for(|closing| *closing) => return None,
@@ -90,25 +120,25 @@ impl Follow {
         None
     }
 
-    /// What is left of an attempt that is over: its job has ended, or another attempt has begun. The
+    /// What is left of an attempt that is over: its job has ended, waits, or is at another attempt. The
     /// executor may have forgotten it by now, so it comes from what the host kept.
     async fn caught_up(&mut self, job: &Job) -> Option<String> {
-        let ended = job.state.is_terminal();
-        let another = self.tag.is_some() && job.tag != self.tag;
-        self.done = ended;
+        let live = is_live(job);
+        let another = live && self.tag.is_some() && job.tag != self.tag;
+        let over = !live && (self.tag.is_some() || self.fresh);
+        self.fresh = false;
+        self.done = !live && job.state.is_terminal();
         let mut left = None;
-        if ended || another {
+        if another || over {
             let kept = self.source.store.job_log_get(self.id).await.unwrap_or_else(|error| {
                 tracing::warn!(job = %self.id, %error, "cannot read its last output");
                 None
             });
             left = kept.map(|kept| rest(&kept, self.offset, &self.last).to_owned());
-        }
-        if another {
             self.offset = 0;
             self.last.clear();
         }
-        self.tag = job.tag;
+        self.tag = job.tag.filter(|_| live);
         left.filter(|text| !text.is_empty())
     }
 
@@ -132,10 +162,14 @@ fn rest<'a>(kept: &'a str, sent: u64, last: &str) -> &'a str {
     {
         return after;
     }
-    match kept.rfind(last) {
-        Some(at) if !last.is_empty() => &kept[at + last.len()..],
-        _ => kept,
+    if let Some(at) = kept.rfind(last)
+        && !last.is_empty()
+    {
+        return &kept[at + last.len()..];
     }
+    // It may begin within the last that was sent.
+    let mut suffixes = last.char_indices().map(|(at, _)| &last[at..]);
+    suffixes.find_map(|suffix| kept.strip_prefix(suffix)).unwrap_or(kept)
 }
 
 #[cfg(test)]
@@ -150,7 +184,9 @@ mod tests {
         // Equal lines: the count tells which of them.
         assert_eq!(rest("x\nx\nx\n", 2, "x\n"), "x\nx\n");
         // Only the end of it was kept.
-        assert_eq!(rest("y\nz\n", 1000, "x\ny\n"), "y\nz\n");
+        assert_eq!(rest("y\nz\n", 1000, "w\nx\n"), "y\nz\n");
         assert_eq!(rest("x\ny\nz\n", 1000, "x\ny\n"), "z\n");
+        // Even less of it.
+        assert_eq!(rest("é\nz\n", 1000, "x\né\n"), "z\n");
     }
 }

@@ -187,7 +187,7 @@ impl Scene {
     }
 
     async fn end(&self, claimed: &Claimed, tail: &str) {
-        let _ = self.store.job_log_put(self.id, claimed.token, tail).await.unwrap();
+        self.keep(claimed, tail).await;
         let outcome = Outcome::Succeeded { result: "null".to_owned() };
         let end = End { outcome, work: lifecycle::Work::Gone };
         let _ = self.store.job_settle(self.id, claimed.token, None, &end).await.unwrap();
@@ -203,14 +203,36 @@ impl Scene {
 
     /// A reader, and what it will have read at the end.
     async fn follow(&self, offset: u64) -> tokio::task::JoinHandle<String> {
-        let follow =
-            Follow::new(self.source(), &self.job().await, offset, self.closing.subscribe());
-        tokio::spawn(async move {
-            let read = to_bytes(Body::from_stream(follow.stream()), 1 << 20);
-            let read = tokio::time::timeout(AT_MOST, read).await;
-            String::from_utf8(read.expect("an end").unwrap().into()).unwrap()
-        })
+        tokio::spawn(read(self.reader(offset, Until::Ended).await))
     }
+
+    /// What a reader gets who does not wait for more.
+    async fn all(&self) -> String {
+        read(self.reader(0, Until::Now).await).await
+    }
+
+    async fn reader(&self, offset: u64, until: Until) -> Follow {
+        Follow::new(self.source(), &self.job().await, offset, until, self.closing.subscribe())
+    }
+
+    async fn keep(&self, claimed: &Claimed, tail: &str) {
+        assert_eq!(
+            self.store.job_log_put(self.id, claimed.token, tail).await.unwrap(),
+            Fenced::Held
+        );
+    }
+
+    async fn retry(&self, claimed: &Claimed) {
+        let store = &self.store;
+        let retried = store.job_retry(self.id, claimed.token, None, Duration::ZERO, 3).await;
+        assert_eq!(retried.unwrap(), Fenced::Held);
+    }
+}
+
+async fn read(follow: Follow) -> String {
+    let read = to_bytes(Body::from_stream(follow.stream()), 1 << 20);
+    let read = tokio::time::timeout(AT_MOST, read).await;
+    String::from_utf8(read.expect("an end").unwrap().into()).unwrap()
 }
 
 #[tokio::test]
@@ -233,11 +255,9 @@ async fn output_is_followed_over_a_retry() {
     scene.speaker.say(&first, "one\n");
     let reader = scene.follow(0).await;
     scene.speaker.heard(&first).await;
-    let _ = scene.store.job_log_put(scene.id, first.token, "one\nit broke\n").await.unwrap();
+    scene.keep(&first, "one\nit broke\n").await;
     scene.speaker.forget();
-    let retried =
-        scene.store.job_retry(scene.id, first.token, None, Duration::ZERO, 3).await.unwrap();
-    assert_eq!(retried, Fenced::Held);
+    scene.retry(&first).await;
     let second = scene.claim().await;
     scene.speaker.say(&second, "two\n");
     scene.speaker.heard(&second).await;
@@ -256,18 +276,76 @@ async fn a_reader_of_a_job_that_waits_is_sent_away_when_the_host_stops() {
 #[tokio::test]
 async fn a_piece_of_live_output_says_where_the_next_begins() {
     let scene = Scene::new().await;
-    let nothing = scene.source().live(&scene.job().await, 7).await.unwrap();
-    assert_eq!(
-        (nothing.text.as_str(), nothing.next_offset, nothing.end),
-        ("", 7, false),
-        "not begun"
-    );
+    assert!(scene.source().live(&scene.job().await, 7).await.unwrap().is_none(), "not begun");
     let claimed = scene.claim().await;
     scene.speaker.say(&claimed, "one\ntwo\n");
     let job = scene.job().await;
-    let piece = scene.source().live(&job, 4).await.unwrap();
+    let piece = scene.source().live(&job, 4).await.unwrap().unwrap();
     assert_eq!((piece.text.as_str(), piece.next_offset), ("two\n", 8));
     assert!(!piece.end, "the attempt's end is not yet the job's");
     scene.speaker.forget();
-    assert_eq!(scene.source().live(&job, 8).await.unwrap().text, "");
+    assert!(scene.source().live(&job, 8).await.unwrap().is_none());
+}
+
+/// The end comes between two pieces: the executor has forgotten them, and the kept end has offsets of
+/// its own.
+#[tokio::test]
+async fn all_output_is_read_although_the_job_ends_meanwhile() {
+    let scene = Scene::new().await;
+    let claimed = scene.claim().await;
+    scene.speaker.say(&claimed, "one\ntwo\nthree\n");
+    let mut pieces = Box::pin(scene.reader(0, Until::Now).await.stream());
+    let mut text = String::new();
+    for _ in 0..2 {
+        let piece = futures_util::StreamExt::next(&mut pieces).await.unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    assert_eq!(text, "one\ntwo\n");
+    scene.speaker.forget();
+    scene.end(&claimed, "two\nthree\nfour\n").await;
+    while let Some(Ok(piece)) = futures_util::StreamExt::next(&mut pieces).await {
+        text.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    assert_eq!(text, "one\ntwo\nthree\nfour\n");
+}
+
+#[tokio::test]
+async fn all_output_of_a_job_is_that_of_its_last_attempt() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.all().await, "");
+    let first = scene.claim().await;
+    scene.speaker.say(&first, "one\n");
+    assert_eq!(scene.all().await, "one\n", "and it does not wait for more");
+    scene.keep(&first, "one\nit broke\n").await;
+    scene.speaker.forget();
+    scene.retry(&first).await;
+    assert_eq!(scene.all().await, "one\nit broke\n", "while it waits for its second attempt");
+    let second = scene.claim().await;
+    assert_eq!(scene.all().await, "", "the second has written nothing yet");
+    scene.speaker.say(&second, "two\n");
+    assert_eq!(scene.all().await, "two\n");
+    scene.speaker.forget();
+    scene.end(&second, "two\nthree\n").await;
+    assert_eq!(scene.all().await, "two\nthree\n");
+}
+
+/// Its row has ended at once, and what its work still writes has not been kept yet.
+#[tokio::test]
+async fn a_canceled_job_keeps_its_readers_until_its_work_is_gone() {
+    let scene = Scene::new().await;
+    let claimed = scene.claim().await;
+    scene.speaker.say(&claimed, "one\n");
+    let reader = scene.follow(0).await;
+    scene.speaker.heard(&claimed).await;
+    let reason = crate::job::CancelReason::Requested { by: "alice".to_owned() };
+    assert_eq!(scene.store.job_cancel(scene.id, &reason).await.unwrap(), Fenced::Held);
+    assert_eq!(scene.all().await, "one\n");
+    scene.speaker.say(&claimed, "stopping\n");
+    scene.speaker.heard(&claimed).await;
+    scene.keep(&claimed, "one\nstopping\nstopped\n").await;
+    let gone = scene.store.job_work_gone(scene.id, claimed.token, None).await.unwrap();
+    assert_eq!(gone, Fenced::Held);
+    scene.speaker.forget();
+    assert_eq!(reader.await.unwrap(), "one\nstopping\nstopped\n");
+    assert_eq!(scene.all().await, "one\nstopping\nstopped\n");
 }
