@@ -7,7 +7,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
 use super::{Source, is_live};
-use crate::job::{AttemptTag, Job, JobId};
+use crate::job::{Job, JobId};
 
 /// How often a silent job is asked. A person reads along; nothing else waits for it.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -34,13 +34,14 @@ pub(super) struct Follow {
     id: JobId,
     until: Until,
     closing: watch::Receiver<bool>,
-    /// The attempt that is being read; `None` between attempts.
-    tag: Option<AttemptTag>,
+    /// The attempt that is being read.
+    attempt: u32,
+    /// How far in it.
     offset: u64,
-    /// The last that was sent of this attempt.
+    /// The last that was sent of it.
     last: String,
-    /// Nothing has been looked at yet.
-    fresh: bool,
+    /// The last attempt of which all is sent.
+    complete: u32,
     done: bool,
 }
 
@@ -52,8 +53,17 @@ impl Follow {
         until: Until,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        let (id, tag, last) = (job.id, job.tag, String::new());
-        Self { source, id, until, closing, tag, offset, last, fresh: true, done: false }
+        Self {
+            source,
+            id: job.id,
+            until,
+            closing,
+            attempt: job.attempt,
+            offset,
+            last: String::new(),
+            complete: job.attempt.saturating_sub(1),
+            done: false,
+        }
     }
 
     pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
@@ -124,21 +134,27 @@ impl Follow {
     /// executor may have forgotten it by now, so it comes from what the host kept.
     async fn caught_up(&mut self, job: &Job) -> Option<String> {
         let live = is_live(job);
-        let another = live && self.tag.is_some() && job.tag != self.tag;
-        let over = !live && (self.tag.is_some() || self.fresh);
-        self.fresh = false;
         self.done = !live && job.state.is_terminal();
+        // The last attempt that is over: only its output is kept.
+        let over = if live { job.attempt.saturating_sub(1) } else { job.attempt };
         let mut left = None;
-        if another || over {
+        if over > self.complete {
             let kept = self.source.store.job_log_get(self.id).await.unwrap_or_else(|error| {
                 tracing::warn!(job = %self.id, %error, "cannot read its last output");
                 None
             });
-            left = kept.map(|kept| rest(&kept, self.offset, &self.last).to_owned());
+            // Of an attempt that was over before anybody looked, nothing is sent yet.
+            let known = over == self.attempt;
+            left = kept.map(|kept| {
+                if known { rest(&kept, self.offset, &self.last).to_owned() } else { kept }
+            });
+            self.complete = over;
+        }
+        if job.attempt > self.attempt {
+            self.attempt = job.attempt;
             self.offset = 0;
             self.last.clear();
         }
-        self.tag = job.tag.filter(|_| live);
         left.filter(|text| !text.is_empty())
     }
 

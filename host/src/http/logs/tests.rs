@@ -266,6 +266,29 @@ async fn output_is_followed_over_a_retry() {
 }
 
 #[tokio::test]
+async fn attempts_that_nobody_saw_and_that_say_the_same_are_read_once_each() {
+    let scene = Scene::new().await;
+    let first = scene.claim().await;
+    scene.speaker.say(&first, "hello\n");
+    let mut pieces = Box::pin(scene.reader(0, Until::Ended).await.stream());
+    let mut next = async || {
+        let piece = tokio::time::timeout(AT_MOST, futures_util::StreamExt::next(&mut pieces)).await;
+        piece.expect("a piece or the end").map(|piece| piece.unwrap())
+    };
+    assert_eq!((next().await.unwrap(), next().await.unwrap()), ("hell".into(), "o\n".into()));
+    scene.keep(&first, "hello\n").await;
+    scene.retry(&first).await;
+    let second = scene.claim().await;
+    scene.keep(&second, "hello\n").await;
+    scene.retry(&second).await;
+    assert_eq!(next().await.unwrap(), "hello\n", "the second, which is over");
+    let third = scene.claim().await;
+    scene.end(&third, "hello\n").await;
+    assert_eq!(next().await.unwrap(), "hello\n", "the third, which is over");
+    assert_eq!(next().await, None);
+}
+
+#[tokio::test]
 async fn a_reader_of_a_job_that_waits_is_sent_away_when_the_host_stops() {
     let scene = Scene::new().await;
     let reader = scene.follow(0).await;
