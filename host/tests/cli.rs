@@ -315,6 +315,30 @@ fn waiting_prints_the_result_alone_or_says_why_there_is_none() {
 }
 
 #[test]
+fn a_job_that_is_stored_but_cannot_be_shown_is_submitted() {
+    let unread = format!(
+        r#"{{"error": {{"code": "accepted_unread", "message": "job {ID} is stored", "job_id": "{ID}"}}}}"#
+    );
+    let away = r#"{"error": {"code": "storage_unavailable", "message": "not now"}}"#;
+    let job = |status: &str| {
+        format!(r#"{{"job_id": "{ID}", "job_name": "score", "status": "{status}", "result": 7}}"#)
+    };
+    let submit = |more: &[&str], later: &[(u16, &str)]| {
+        let answers: Vec<_> = [(202, unread.as_str())].into_iter().chain(later.to_vec()).collect();
+        let host = Scripted::answers_in_turn(&answers);
+        let said = Desk::new().ask(&host, &[&["submit", "score"], more].concat());
+        let submissions = host.asked().iter().filter(|asked| asked.starts_with("POST")).count();
+        assert_eq!((said.code, submissions), (0, 1), "{said}");
+        assert!(said.stderr.contains("the job is stored"), "{said}");
+        said.stdout
+    };
+    assert_eq!(submit(&[], &[]), format!("{ID}\n"));
+    assert_eq!(submit(&["--json"], &[]), format!("{{\n  \"job_id\": \"{ID}\"\n}}\n"));
+    let later = [(503, away), (200, &job("RUNNING")), (200, &job("SUCCEEDED"))];
+    assert_eq!(submit(&["--wait"], &later), "7\n");
+}
+
+#[test]
 fn a_watch_says_each_change_once_and_outlasts_a_host_that_is_away() {
     let job = |more: &str| {
         format!(r#"{{"job_id": "{ID}", "job_name": "score", "started_at": 1000, {more}}}"#)

@@ -7,17 +7,18 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    client::ClientError,
+    client::{Client, ClientError},
     error::CliError,
     exit::Exit,
     job,
-    jobs::watch,
+    jobs::watch::{self, Host},
     moment::{parse_moment, parse_span},
     output::Output,
     params::Params,
     reach::Reach,
     say,
 };
+use crate::job::JobId;
 
 /// Submits a job and prints its id
 ///
@@ -63,11 +64,7 @@ impl Submit {
         let submission = self.submission()?;
         let client = self.reach.client(config)?;
         let answer = client.send_json(Method::POST, "/api/3.0/jobs/", &submission)?;
-        let submitted = job::parse(&client, &answer)?;
-        let id = submitted.job_id.parse().map_err(|_| ClientError::Foreign {
-            url: client.url().to_owned(),
-            message: format!("`{}` is no job id", submitted.job_id),
-        })?;
+        let (id, answer) = submitted(&client, answer)?;
         if !self.wait {
             if self.json {
                 output.json(&answer)?;
@@ -77,7 +74,7 @@ impl Submit {
             return Ok(Exit::Success);
         }
         say::note(format_args!("job {id}"));
-        let (ended, value) = watch::with_bar(&client, id)?;
+        let (ended, value) = watch::with_bar(&client, id, Host::Answered)?;
         if self.json {
             output.json(&value)?;
         } else if ended.exit() == Exit::Success {
@@ -105,4 +102,21 @@ impl Submit {
         put("idempotency_key", self.idempotency_key.clone().map(Value::from));
         Ok(submission)
     }
+}
+
+/// The job in the answer to a submission. A host that has stored it but cannot read it back (202) says
+/// only which one it is: that is no failure, and submitting again would make a second job.
+fn submitted(client: &Client, answer: Value) -> Result<(JobId, Value), CliError> {
+    let (id, answer) = match answer.pointer("/error/job_id") {
+        Some(id) => {
+            say::warning("the job is stored, but the host cannot show it now");
+            (id.clone(), json!({ "job_id": id }))
+        }
+        None => (job::parse(client, &answer)?.job_id.into(), answer),
+    };
+    let id = id.as_str().and_then(|id| id.parse().ok()).ok_or_else(|| ClientError::Foreign {
+        url: client.url().to_owned(),
+        message: format!("{id} is no job id"),
+    })?;
+    Ok((id, answer))
 }

@@ -90,12 +90,20 @@ class Client:
     ) -> Job:
         """Submits one job; see :class:`Submission`.
 
+        Of a job that the host has stored but cannot read back now, only the id is known:
+        everything else is as it was submitted, or ``None``.
+
         :raises ApiError: the host refuses it; no job exists then.
         """
         submission = Submission(
             job_name, params or {}, timeout, priority, run_at, workspace, idempotency_key
         )
-        return Job.from_answer(self._call("POST", "/", submission.to_request()))
+        answer = self._call("POST", "/", submission.to_request())
+        if "error" in answer:
+            # 202, `accepted_unread`: not a failure, and submitting again would make a second job.
+            job_id = answer["error"]["job_id"]
+            return Job(job_id, job_name, Status.PENDING, params=dict(submission.params))
+        return Job.from_answer(answer)
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[Submitted]:
         """Submits several jobs, all or none; answers in the same order. At most 10,000 at once."""
@@ -153,12 +161,13 @@ class Client:
     ) -> Job:
         """Waits until a job is finished, well or not, and returns it.
 
-        A host that is away for less than a minute, for a restart say, is waited for.
+        A host that is away or unwell for less than a minute, for a restart say, is waited for.
 
         :param timeout: seconds; for ever if ``None``.
         :param on_progress: called with the job whenever its status, message or progress changed.
         :raises WaitTimeout: it is not finished by then.
         :raises Unreachable: the host was away for too long.
+        :raises ApiError: there is no such job, or the host was unwell for too long.
         """
         started = time.monotonic()
         pause = _FIRST_PAUSE
@@ -166,50 +175,41 @@ class Client:
         job: Job | None = None
         heard = started
         while True:
+            left = float("inf") if timeout is None else started + timeout - time.monotonic()
             try:
                 job = self.get(job_id)
                 heard = time.monotonic()
-            except Unreachable:
-                # Only a host that answered once is worth waiting for.
-                if job is None or time.monotonic() - heard > _PATIENCE:
+            except ClientError as error:
+                waited = time.monotonic() - heard > _PATIENCE or (job is None and left <= 0)
+                if waited or not _is_passing(error, answered_before=job is not None):
                     raise
-            seen = (job.status, job.status_message, job.progress)
-            if seen != shown:
-                # Things happen: look more often again.
-                shown, pause = seen, _FIRST_PAUSE
-                if on_progress is not None:
-                    on_progress(job)
-            if job.status.is_final:
-                return job
-            left = float("inf") if timeout is None else started + timeout - time.monotonic()
-            if left <= 0:
-                raise WaitTimeout(job, timeout or 0)
-            time.sleep(min(pause, left))
+            if job is not None:
+                seen = (job.status, job.status_message, job.progress)
+                if seen != shown:
+                    # Things happen: look more often again.
+                    shown, pause = seen, _FIRST_PAUSE
+                    if on_progress is not None:
+                        on_progress(job)
+                if job.status.is_final:
+                    return job
+                if left <= 0:
+                    raise WaitTimeout(job, timeout or 0)
+            time.sleep(max(0.0, min(pause, left)))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def logs(self, job_id: str, *, follow: bool = False) -> Iterator[str]:
-        """Reads a job's output, as far back as it is kept, piece by piece.
+        """Reads the output of a job's latest attempt, as far back as it is kept, piece by piece.
 
-        :param follow: go on until the job has ended.
+        :param follow: go on until the job has ended, over retries.
         """
-        path = f"/{_quote(job_id)}/logs"
-        if follow:
-            # No time limit: a job may be silent for hours.
-            with self._open("GET", f"{path}?follow=true", seconds=None) as response:
-                decoder = codecs.getincrementaldecoder("utf-8")("replace")
-                while piece := _answered(self.url, lambda: response.read1(64 * 1024)):
-                    yield decoder.decode(piece)
-            return
-        offset = 0
-        while True:
-            with self._open("GET", f"{path}?offset={offset}") as response:
-                text = _answered(self.url, response.read).decode(errors="replace")
-                offset = int(response.headers["x-log-next-offset"])
-                end = response.headers["x-log-end"] == "true"
-            if text:
-                yield text
-            if end or not text:
-                return
+        # What is there now comes as one answer, too: between two of them the attempt could end.
+        until = "follow" if follow else "all"
+        # No time limit: a job may be silent for hours.
+        seconds = None if follow else 60.0
+        with self._open("GET", f"/{_quote(job_id)}/logs?{until}=true", seconds=seconds) as response:
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            while piece := _answered(self.url, lambda: response.read1(64 * 1024)):
+                yield decoder.decode(piece)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         with self._open(method, path, body) as response:
@@ -222,7 +222,7 @@ class Client:
             ) from None
 
     def _open(
-        self, method: str, path: str, body: Any = None, seconds: float | None = 60
+        self, method: str, path: str, body: Any = None, seconds: float | None = 60.0
     ) -> http.client.HTTPResponse:
         headers = {"Authorization": f"Bearer {self._token}"}
         data = None
@@ -252,6 +252,13 @@ def _answered(url: str, step: Callable[[], T]) -> T:
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Unreachable(f"no answer from {url}: {reason}") from error
+
+
+def _is_passing(error: ClientError, answered_before: bool) -> bool:
+    """Whether the same request may succeed soon. A host that never answered is not waited for."""
+    if isinstance(error, ApiError):
+        return error.status >= 500
+    return isinstance(error, Unreachable) and answered_before
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

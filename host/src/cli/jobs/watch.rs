@@ -48,12 +48,12 @@ impl Watch {
     pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
         let client = self.reach.client(config)?;
         let job = if self.json {
-            let (job, _) = until_ended(&client, self.id, |_, value, changed| {
+            let (job, _) = until_ended(&client, self.id, Host::Unknown, |_, value, changed| {
                 if changed { output.json_line(value) } else { Ok(()) }
             })?;
             job
         } else {
-            let (job, _) = with_bar(&client, self.id)?;
+            let (job, _) = with_bar(&client, self.id, Host::Unknown)?;
             output.line(job.ending(output.style))?;
             job
         };
@@ -61,10 +61,23 @@ impl Watch {
     }
 }
 
+/// Whether there is a host to wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::cli) enum Host {
+    /// It has just answered: if it is away now, it comes back.
+    Answered,
+    /// Its first answer must come at once: one that was never there is not waited for.
+    Unknown,
+}
+
 /// Waits for the end of a job behind a bar.
-pub(in crate::cli) fn with_bar(client: &Client, id: JobId) -> Result<(Job, Value), CliError> {
+pub(in crate::cli) fn with_bar(
+    client: &Client,
+    id: JobId,
+    host: Host,
+) -> Result<(Job, Value), CliError> {
     let mut bar = Bar::new();
-    let ended = until_ended(client, id, |job, _, _| {
+    let ended = until_ended(client, id, host, |job, _, _| {
         if !job.has_ended() {
             bar.show(job);
         }
@@ -78,12 +91,13 @@ pub(in crate::cli) fn with_bar(client: &Client, id: JobId) -> Result<(Job, Value
 fn until_ended(
     client: &Client,
     id: JobId,
+    host: Host,
     mut look: impl FnMut(&Job, &Value, bool) -> Result<(), CliError>,
 ) -> Result<(Job, Value), CliError> {
     let mut last = Value::Null;
     let mut pause = SOONEST;
-    // The first answer must come at once: a host that was never there is not waited for.
-    let mut patience: Option<Moment> = None;
+    let patient = || Moment::now().after(PATIENCE);
+    let mut patience = (host == Host::Answered).then(patient);
     loop {
         match job::get(client, id) {
             Ok((job, value)) => {
@@ -95,7 +109,7 @@ fn until_ended(
                 // What just moved may move again; what rests may rest.
                 pause = if changed { SOONEST } else { (pause * 3 / 2).min(LATEST) };
                 last = value;
-                patience = Some(Moment::now().after(PATIENCE));
+                patience = Some(patient());
             }
             Err(CliError::Client(error)) if waits(&error, patience) => pause = LATEST,
             Err(error) => return Err(error),
