@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Moment(Duration);
 
+/// How long a suspended machine may have been awake again before a deadline is noticed.
+const LOOK: Duration = Duration::from_secs(10);
+
 impl Moment {
     /// Now.
     #[must_use]
@@ -27,6 +30,14 @@ impl Moment {
     #[must_use]
     pub fn remaining(self) -> Duration {
         self.0.saturating_sub(Self::now().0)
+    }
+
+    /// Waits until then. Timers do not count the time that a machine was suspended: after such a sleep
+    /// the clock is looked at within ten seconds.
+    pub async fn reached(self) {
+        while self.remaining() > Duration::ZERO {
+            tokio::time::sleep(self.remaining().min(LOOK)).await;
+        }
     }
 
     /// How long ago that was; zero while it is still to come.

@@ -134,6 +134,11 @@ impl Open {
                 tracing::warn!(executor = self.name, %error, "could not clean up after earlier attempts");
             }
         }
+        self.retain_all();
+    }
+
+    /// Lets jobs in and removes nothing.
+    pub fn retain_all(&self) {
         self.swept.store(true, Ordering::Release);
     }
 

@@ -35,6 +35,9 @@ use crate::{
     worker::{self, Watching, Worker},
 };
 
+/// How long the start waits for what a former self left.
+const FIRST_PASS: Duration = Duration::from_secs(10);
+
 /// One host process.
 pub struct Host {
     /// What the operator decided.
@@ -194,7 +197,13 @@ impl Host {
         if own > 0 {
             tracing::info!(jobs = own, "taking over what this host ran before");
         }
-        self.recovery.run_once().await?;
+        // Cut off, it goes on in the loop: an executor that hangs does not keep the others waiting.
+        match tokio::time::timeout(FIRST_PASS, self.recovery.run_once()).await {
+            Ok(passed) => {
+                passed?;
+            }
+            Err(_) => tracing::warn!(?FIRST_PASS, "recovery takes longer, starting beside it"),
+        }
         let host = Arc::clone(self);
         let services = Services {
             worker: self.worker.start(),

@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use longshore_plugin_api as api;
 use longshore_plugin_api::Found;
 use serde::Serialize;
@@ -89,6 +90,20 @@ pub struct Pass {
     pub orphaned: usize,
     /// What stands in the way, by executor.
     pub trouble: BTreeMap<String, String>,
+}
+
+impl Pass {
+    /// Adds what one executor's part saw and did.
+    fn absorb(&mut self, part: Self) {
+        self.seen += part.seen;
+        self.reattached += part.reattached;
+        self.requeued += part.requeued;
+        self.given_up += part.given_up;
+        self.timed_out += part.timed_out;
+        self.confirmed += part.confirmed;
+        self.waiting += part.waiting;
+        self.trouble.extend(part.trouble);
+    }
 }
 
 impl Recovery {
@@ -165,29 +180,15 @@ impl Recovery {
             ..Pass::default()
         };
         let rows = self.store.job_unresolved(self.settings.overdue_grace).await?;
-        pass.seen = rows.len();
-        let mut by_executor: BTreeMap<String, Vec<Unresolved>> = BTreeMap::new();
-        for row in rows {
-            by_executor.entry(row.executor.clone()).or_default().push(row);
+        let executors = self.worker.executors();
+        let mut by_executor: BTreeMap<&str, Vec<Unresolved>> =
+            executors.iter().map(|open| (open.name.as_str(), Vec::new())).collect();
+        for row in &rows {
+            by_executor.entry(&row.executor).or_default().push(row.clone());
         }
-        for (executor, rows) in by_executor {
-            let open = self.worker.executors().get(&executor).cloned();
-            let found = match &open {
-                Some(open) => self.ask(open, &rows, &mut pass).await,
-                None => {
-                    pass.trouble.insert(executor, "not open on this host".to_owned());
-                    HashMap::new()
-                }
-            };
-            for row in rows {
-                let step = plan(&row, found.get(&row.tag.0), &self.settings.rules);
-                if let Err(error) = self.apply(&row, step, open.as_deref(), &mut pass).await {
-                    tracing::warn!(job = %row.id, error = %error, "recovery of a job failed");
-                    pass.waiting += 1;
-                }
-            }
-        }
-        self.retain().await?;
+        // Side by side: an executor that hangs keeps its own rows waiting, and no other's.
+        let parts = by_executor.iter().map(|(name, rows)| self.recover(name, rows));
+        join_all(parts).await.into_iter().for_each(|part| pass.absorb(part));
         pass.orphaned = self.orphan().await?;
         pass.ended_at = wall_us();
         if pass.seen > 0 || pass.orphaned > 0 {
@@ -195,6 +196,30 @@ impl Recovery {
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass.clone());
         Ok(pass)
+    }
+
+    /// One executor's part of a pass.
+    async fn recover(&self, executor: &str, rows: &[Unresolved]) -> Pass {
+        let mut pass = Pass { seen: rows.len(), ..Pass::default() };
+        let open = self.worker.executors().get(executor);
+        let found = match open {
+            Some(open) => self.ask(open, rows, &mut pass).await,
+            None => {
+                pass.trouble.insert(executor.to_owned(), "not open on this host".to_owned());
+                HashMap::new()
+            }
+        };
+        for row in rows {
+            let step = plan(row, found.get(&row.tag.0), &self.settings.rules);
+            if let Err(error) = self.apply(row, step, open.map(|open| &**open), &mut pass).await {
+                tracing::warn!(job = %row.id, error = %error, "recovery of a job failed");
+                pass.waiting += 1;
+            }
+        }
+        if let Some(open) = open {
+            self.retain(open).await;
+        }
+        pass
     }
 
     /// One question for all rows of an executor that are where it looks.

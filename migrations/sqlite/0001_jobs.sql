@@ -54,6 +54,8 @@ CREATE INDEX job_claimable ON jobs (executor, job_type, priority, due_at, id) WH
 CREATE INDEX job_alone ON jobs (executor, due_at, id) WHERE state = 'PENDING' AND recovery_count >= 2;
 -- Everything that is or may be at work: renewals, sweeps, caps and recovery look only here.
 CREATE INDEX job_alive ON jobs (executor, job_type) WHERE state IN ('RUNNING', 'NEEDS_RECOVERY') OR work = 'maybe';
+-- A submitter lists its own jobs, newest first, however many others have.
+CREATE INDEX job_creator ON jobs (creator, id);
 CREATE UNIQUE INDEX job_idempotency ON jobs (creator, workspace, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE job_params (

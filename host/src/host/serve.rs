@@ -32,7 +32,13 @@ pub async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(),
         host = Host::open(config) => host?,
         () = signals.next() => return Ok(()),
     };
-    host.start().await.map_err(StartError::Store)?;
+    tokio::select! {
+        started = host.start() => started.map_err(StartError::Store)?,
+        () = signals.next() => {
+            host.shutdown(grace).await;
+            return Ok(());
+        }
+    }
     let (stop, mut stopping) = watch::channel(false);
     let mut web = tokio::spawn(http::serve(std::sync::Arc::clone(&host), listener, async move {
         let _ = stopping.wait_for(|stop| *stop).await;

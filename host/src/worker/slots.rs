@@ -18,7 +18,7 @@ pub(super) struct Slots {
 struct Taken {
     types: HashMap<String, u32>,
     executors: HashMap<String, u32>,
-    alone: HashMap<String, bool>,
+    alone: HashMap<String, u32>,
 }
 
 /// A taken slot, given back when it is dropped: on every path, a panic's too.
@@ -53,7 +53,7 @@ impl Slots {
     /// Whether a job runs alone in that executor.
     #[must_use]
     pub(super) fn is_alone(&self, executor: &str) -> bool {
-        self.lock().alone.get(executor).copied().unwrap_or(false)
+        self.lock().alone.get(executor).is_some_and(|jobs| *jobs > 0)
     }
 
     /// Takes a slot, whether one is free or not. `alone` keeps the executor for this job.
@@ -63,7 +63,7 @@ impl Slots {
         *taken.types.entry(job_type.to_owned()).or_default() += 1;
         *taken.executors.entry(executor.to_owned()).or_default() += 1;
         if alone {
-            taken.alone.insert(executor.to_owned(), true);
+            *taken.alone.entry(executor.to_owned()).or_default() += 1;
         }
         drop(taken);
         Slot {
@@ -87,17 +87,19 @@ impl Slots {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.lock();
-        for (map, key) in [(0, &self.job_type), (1, &self.executor)] {
-            let counts = if map == 0 { &mut taken.types } else { &mut taken.executors };
-            if let Some(count) = counts.get_mut(key) {
-                *count = count.saturating_sub(1);
-            }
-        }
+        give_back(&mut taken.types, &self.job_type);
+        give_back(&mut taken.executors, &self.executor);
         if self.alone {
-            taken.alone.remove(&self.executor);
+            give_back(&mut taken.alone, &self.executor);
         }
         drop(taken);
         self.slots.freed.notify_one();
+    }
+}
+
+fn give_back(counts: &mut HashMap<String, u32>, key: &str) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
     }
 }
 
@@ -120,6 +122,17 @@ mod tests {
         assert_eq!((slots.free("score", 2), slots.is_alone("local")), (1, false));
         drop(first);
         assert_eq!((slots.free("score", 2), slots.total()), (2, 0));
+    }
+
+    #[test]
+    fn an_executor_is_kept_until_the_last_that_must_run_alone_has_gone() {
+        let slots = Arc::new(Slots::default());
+        // Two that recovery has found running, side by side as they were.
+        let [first, second] = [slots.take("a", "local", true), slots.take("b", "local", true)];
+        drop(first);
+        assert!(slots.is_alone("local"));
+        drop(second);
+        assert!(!slots.is_alone("local"));
     }
 
     #[test]
