@@ -1,7 +1,7 @@
 //! Plugins: executors from shared libraries. The only place that knows a foreign ABI.
 //!
 //! From a file to a running executor, each step with a reason code of its own ([`problem::Code`]):
-//! `file` opens and hashes it, `preflight` reads what it says of itself without running any of
+//! `walk` looks at every directory on the way to it, `file` opens and hashes it, `preflight` reads what it says of itself without running any of
 //! it, `copies` keeps a private copy, `library` loads that copy and checks its layout, `schema`
 //! checks the configuration, `in_process` makes an executor of it. [`registry`] does these in order
 //! and remembers what happened; a bad plugin is a row there, never a dead host.
@@ -23,6 +23,7 @@ pub mod registry;
 mod schema;
 mod transport;
 mod verbs;
+mod walk;
 
 pub use executor::{BoxFuture, Events, HostedExecutor};
 pub use inspect::{Inspection, inspect};

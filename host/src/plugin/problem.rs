@@ -80,7 +80,9 @@ codes! {
     NotAFile = "E_NOT_A_FILE";
     /// It is larger than any plugin.
     TooLarge = "E_TOO_LARGE";
-    /// Anybody may write it, or replace it.
+    /// It, or a directory on the way to it, belongs to somebody else.
+    Owner = "E_OWNER";
+    /// Others may write it, or replace it.
     Writable = "E_WRITABLE";
     /// It is no ELF file.
     NotElf = "E_NOT_ELF";

@@ -152,17 +152,67 @@ fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
     );
 }
 
-#[test]
-fn a_file_that_anybody_may_write_or_replace_is_refused() {
-    let place = Place::with(&[("x.so", noop())]);
-    fs::set_permissions(place.file("x.so"), Permissions::from_mode(0o666)).expect("it is ours");
-    let verdict = place.verdicts().remove(0);
-    assert!(verdict.starts_with("E_WRITABLE x.so: anybody may write it"), "{verdict}");
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+}
 
-    fs::set_permissions(place.file("x.so"), Permissions::from_mode(0o644)).expect("it is ours");
-    fs::set_permissions(place.dir(), Permissions::from_mode(0o777)).expect("it is ours");
+#[test]
+fn a_file_that_others_may_write_or_replace_is_refused() {
+    let place = Place::with(&[("x.so", noop())]);
+    let refused = |words: &str| {
+        let verdict = place.verdicts().remove(0);
+        assert!(verdict.starts_with(&format!("E_WRITABLE x.so: {words}")), "{verdict}");
+    };
+    chmod(&place.file("x.so"), 0o666);
+    refused("it runs with the host's rights and is writable for all; `chmod o-w` it");
+
+    chmod(&place.file("x.so"), 0o644);
+    chmod(&place.dir(), 0o777);
+    refused("others may replace it, since the directory `");
+
+    // One may rename only one's own where the sticky bit is.
+    chmod(&place.dir(), 0o1777);
+    assert!(!place.verdicts()[0].starts_with("E_"), "{:?}", place.verdicts());
+}
+
+#[test]
+fn what_belongs_to_somebody_else_or_to_another_group_is_not_run() {
+    let place = Place::with(&[("x.so", noop())]);
+    let nobody = 65534;
+    let chown = |path: &Path, user, group| {
+        std::os::unix::fs::chown(path, user, group)
+            .expect("this test gives files away and needs the right to: run it as root");
+    };
+    let refused = |code: &str, words: &str| {
+        let verdict = place.verdicts().remove(0);
+        assert!(verdict.starts_with(code) && verdict.contains(words), "{verdict}");
+    };
+    chown(&place.file("x.so"), Some(nobody), None);
+    refused("E_OWNER x.so: ", "belongs to user 65534");
+    chown(&place.file("x.so"), Some(0), None);
+    chown(&place.dir(), Some(nobody), None);
+    refused("E_OWNER x.so: ", "others may replace it, since the directory");
+    chown(&place.dir(), Some(0), Some(nobody));
+    chmod(&place.dir(), 0o775);
+    refused("E_WRITABLE x.so: ", "is writable for group 65534");
+    chown(&place.dir(), None, Some(0));
+    assert!(!place.verdicts()[0].starts_with("E_"), "{:?}", place.verdicts());
+}
+
+#[test]
+fn a_link_is_as_good_as_every_directory_on_its_way() {
+    let place = Place::with(&[]);
+    let (open, shut) = (place.state().join("open"), place.state().join("shut"));
+    fs::create_dir_all(&open).expect("it is new");
+    fs::create_dir_all(&shut).expect("it is new");
+    fs::write(shut.join("real.so"), noop()).expect("it is new");
+    symlink("../shut/real.so", open.join("between.so")).expect("it is new");
+    symlink(open.join("between.so"), place.file("x.so")).expect("it is new");
+    assert!(!place.verdicts()[0].starts_with("E_"), "{:?}", place.verdicts());
+    // The file and where it stands are as before; the link between is not.
+    chmod(&open, 0o777);
     let verdict = place.verdicts().remove(0);
-    assert!(verdict.starts_with("E_WRITABLE x.so: anybody may replace it"), "{verdict}");
+    assert!(verdict.starts_with("E_WRITABLE x.so: ") && verdict.contains("/open` is"), "{verdict}");
 }
 
 #[test]
