@@ -25,7 +25,7 @@ use crate::{
     config::{self, Config, DescribeError, Mistakes},
     executors::Executors,
     identity::{Identity, IdentityError},
-    plugin::{self, Events, PluginProblem, Registry},
+    plugin::{self, Events, Pins, PluginProblem, Registry},
     recovery::{self, Recovery},
     sdk,
     service::Service,
@@ -143,7 +143,9 @@ impl Host {
         let registry = {
             let config = Arc::clone(&config);
             let discover = move || {
-                Registry::discover(&config.plugins.dir, &config.state_dir).relative_to(&config.dir)
+                let pins = Pins::read(&config.plugins.lock, config.plugins.require_pins);
+                Registry::discover(&config.plugins.dir, &config.state_dir, &pins)
+                    .relative_to(&config.dir)
             };
             Arc::new(tokio::task::spawn_blocking(discover).await.expect("discovery does not panic"))
         };

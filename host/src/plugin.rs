@@ -2,7 +2,7 @@
 //!
 //! From a file to a running executor, each step with a reason code of its own ([`problem::Code`]):
 //! `walk` looks at every directory on the way to it, `file` opens and hashes it, `preflight` reads what it says of itself without running any of
-//! it, `copies` keeps a private copy, `library` loads that copy and checks its layout, `schema`
+//! it, `pins` compares it with what was locked, `copies` keeps a private copy, `library` loads that copy and checks its layout, `schema`
 //! checks the configuration, `in_process` makes an executor of it. [`registry`] does these in order
 //! and remembers what happened; a bad plugin is a row there, never a dead host.
 //!
@@ -17,6 +17,7 @@ mod file;
 mod in_process;
 pub mod inspect;
 mod library;
+pub mod pins;
 mod preflight;
 pub mod problem;
 pub mod registry;
@@ -27,5 +28,6 @@ mod walk;
 
 pub use executor::{BoxFuture, Events, HostedExecutor};
 pub use inspect::{Inspection, inspect};
+pub use pins::{Pin, Pins};
 pub use problem::{Code, PluginProblem};
 pub use registry::{Entry, Registry};

@@ -41,6 +41,7 @@ fn every_command_explains_itself() {
         "plugin",
         "plugin list",
         "plugin inspect",
+        "plugin lock",
         "config",
         "config check",
         "config show",

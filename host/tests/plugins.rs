@@ -7,5 +7,7 @@ mod bench;
 mod files;
 #[path = "plugins/panics.rs"]
 mod panics;
+#[path = "plugins/pins.rs"]
+mod pins;
 #[path = "plugins/running.rs"]
 mod running;

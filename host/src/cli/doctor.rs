@@ -74,7 +74,11 @@ impl Doctor {
             step: "make a directory for copies of the plugins".to_owned(),
             source,
         })?;
-        let registry = crate::plugin::Registry::discover(&config.plugins.dir, scratch.path());
+        let registry = crate::plugin::Registry::discover(
+            &config.plugins.dir,
+            scratch.path(),
+            &crate::plugin::Pins::read(&config.plugins.lock, config.plugins.require_pins),
+        );
         say(plugins::examine(&registry.list()))?;
         say(block_on(executors::examine(&config, &registry, &seat))?)?;
         say(block_on(python::examine(&config))?)

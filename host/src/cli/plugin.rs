@@ -2,6 +2,7 @@
 
 mod inspect;
 pub(super) mod list;
+mod lock;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ pub(super) struct Plugin {
 enum Command {
     List(list::List),
     Inspect(inspect::Inspect),
+    Lock(lock::Lock),
 }
 
 impl Plugin {
@@ -28,6 +30,7 @@ impl Plugin {
         match self.command {
             Command::List(command) => command.run(config, output),
             Command::Inspect(command) => command.run(output),
+            Command::Lock(command) => command.run(config, output),
         }
     }
 }

@@ -104,6 +104,10 @@ codes! {
     PanicAbort = "E_PANIC_ABORT";
     /// Two files say that they are the same plugin.
     Duplicate = "E_DUPLICATE";
+    /// Its content is another one than the lock file allows.
+    Pin = "E_PIN";
+    /// The lock file does not know it, and has to.
+    Unpinned = "E_UNPINNED";
     /// The private copy cannot be made.
     Copy = "E_COPY";
     /// The dynamic linker refuses it.

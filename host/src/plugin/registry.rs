@@ -22,6 +22,7 @@ use super::{
     file,
     in_process::InProcess,
     library::{self, Loaded},
+    pins::Pins,
     preflight::{self, Note},
     problem::{Code, PluginProblem},
     schema,
@@ -60,7 +61,7 @@ impl Registry {
     /// `state_dir` of each that this host can load. Runs none of their code. Never fails: what is
     /// wrong is a row of [`list`](Self::list). Reads files, so it blocks.
     #[must_use]
-    pub fn discover(dir: &Path, state_dir: &Path) -> Self {
+    pub fn discover(dir: &Path, state_dir: &Path, pins: &Pins) -> Self {
         let mut this = Self {
             dir: dir.to_owned(),
             state_dir: state_dir.to_owned(),
@@ -78,7 +79,7 @@ impl Registry {
         };
         let copies = Copies::below(state_dir);
         for file in files {
-            match examine(&file, &copies) {
+            match examine(&file, &copies, pins) {
                 Ok(plugin) => this.add(plugin),
                 Err(problem) => this.refuse(problem),
             }
@@ -318,9 +319,11 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, PluginProblem> {
     Ok(files)
 }
 
-fn examine(file: &Path, copies: &Copies) -> Result<Plugin, PluginProblem> {
+fn examine(file: &Path, copies: &Copies, pins: &Pins) -> Result<Plugin, PluginProblem> {
     let content = file::read(file)?;
     let note = preflight::check(&content.bytes).map_err(|problem| problem.file(file))?;
+    let pinned = pins.check(&note.name, &content.digest);
+    pinned.map_err(|problem| problem.file(file).plugin(&note.name))?;
     let copy = copies.keep(&note.name, &content);
     let copy = copy.map_err(|problem| problem.file(file).plugin(&note.name))?;
     Ok(Plugin {

@@ -288,9 +288,6 @@ interval = \"60s\"
 [retention]
 completed_job_ttl = \"24h\"
 
-[plugins]
-require_pins = true
-
 [executors.local]
 
 [routing]

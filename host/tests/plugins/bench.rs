@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use longshore::plugin::{Events, HostedExecutor, PluginProblem, Registry};
+use longshore::plugin::{Events, HostedExecutor, Pins, PluginProblem, Registry};
 use longshore_plugin_api::{Attempt, Context, Job, Progress, Run, Seconds};
 use serde_json::{Value, value::RawValue};
 use tempfile::TempDir;
@@ -78,8 +78,12 @@ impl Place {
         self.dir().join(name)
     }
 
+    pub(crate) fn pins(&self, required: bool) -> Pins {
+        Pins::read(&self.temp.path().join("plugins.lock"), required)
+    }
+
     pub(crate) fn discover(&self) -> Registry {
-        Registry::discover(&self.dir(), &self.state())
+        Registry::discover(&self.dir(), &self.state(), &self.pins(false))
     }
 
     /// What became of the files: name or file name, code, message without the directory.

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use longshore::plugin::{Code, Registry, inspect};
+use longshore::plugin::{Code, Pins, Registry, inspect};
 
 use super::bench::{Place, copies, noop, patched, smallest};
 
@@ -258,7 +258,8 @@ fn only_shared_libraries_of_the_directory_itself_are_looked_at() {
 #[test]
 fn a_directory_that_is_not_there_is_one_row() {
     let place = Place::with(&[]);
-    let registry = Registry::discover(Path::new("/nonexistent/plugins"), &place.state());
+    let registry =
+        Registry::discover(Path::new("/nonexistent/plugins"), &place.state(), &Pins::default());
     let entries = registry.list();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].problem.as_ref().map(|p| p.code), Some(Code::Directory));

@@ -14,6 +14,10 @@ use crate::config::{
 pub struct Plugins {
     /// The directory with the executors' shared libraries. Defaults to `plugins` beside the file.
     pub dir: PathBuf,
+    /// The lock file. Defaults to `plugins.lock` beside the file.
+    pub lock: PathBuf,
+    /// Whether a plugin must stand in the lock file.
+    pub require_pins: bool,
 }
 
 /// `[executors.NAME]`.
@@ -39,10 +43,20 @@ pub enum PluginIsolation {
 
 impl Plugins {
     pub(in crate::config) fn read(table: &Table<'_>) -> Self {
-        table.later(&["require_pins", "pins"]);
         let dir =
             table.key("dir", FilePath).means("Directory with the executors' shared libraries.");
-        Self { dir: dir.or_described(table.base().join("plugins"), "`\"plugins\"`") }
+        let lock = table.key("lock", FilePath).means(
+            "File with the contents that each plugin may have; `longshore plugin lock` writes it. \
+             Pins nothing while it is not there.",
+        );
+        Self {
+            dir: dir.or_described(table.base().join("plugins"), "`\"plugins\"`"),
+            lock: lock.or_described(table.base().join("plugins.lock"), "`\"plugins.lock\"`"),
+            require_pins: table
+                .key("require_pins", Flag)
+                .means("Whether a plugin that is not in the lock file is refused.")
+                .or(false),
+        }
     }
 }
 
