@@ -35,9 +35,6 @@ use crate::{
     worker::{self, Watching, Worker},
 };
 
-/// How long the start waits for what a former self left.
-const FIRST_PASS: Duration = Duration::from_secs(10);
-
 /// One host process.
 pub struct Host {
     /// What the operator decided.
@@ -199,13 +196,7 @@ impl Host {
         if own > 0 {
             tracing::info!(jobs = own, "taking over what this host ran before");
         }
-        // Cut off, it goes on in the loop: an executor that hangs does not keep the others waiting.
-        match tokio::time::timeout(FIRST_PASS, self.recovery.run_once()).await {
-            Ok(passed) => {
-                passed?;
-            }
-            Err(_) => tracing::warn!(?FIRST_PASS, "recovery takes longer, starting beside it"),
-        }
+        self.recovery.run_once().await?;
         let host = Arc::clone(self);
         let services = Services {
             worker: self.worker.start(),
@@ -225,6 +216,7 @@ impl Host {
         let services = self.services.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Services { worker, recovery, heartbeat }) = services {
             recovery.stop().await;
+            self.recovery.abandon().await;
             worker.stop(&self.worker, grace).await;
             heartbeat.stop().await;
         }
@@ -233,7 +225,7 @@ impl Host {
                 tracing::warn!(executor = open.name, %error, "executor did not stop well");
             }
         }
-        self.store.close();
+        self.store.close().await;
     }
 
     /// Checks and stores submissions, all of them or none.
@@ -310,6 +302,9 @@ impl Host {
         let Some(services) = services.as_ref() else { return Vec::new() };
         let mut dead = services.worker.dead();
         let others = [&services.recovery, &services.heartbeat];
+        if !self.store.is_alive() {
+            dead.push("store");
+        }
         dead.extend(others.into_iter().filter(|service| !service.is_alive()).map(Service::name));
         dead
     }

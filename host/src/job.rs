@@ -64,19 +64,26 @@ impl FromStr for JobId {
 }
 
 impl ClaimToken {
-    /// A new one.
+    /// A new one: 128 random bits.
     #[must_use]
     pub fn draw() -> Self {
-        Self(Uuid::new_v4())
+        Self(random())
     }
 }
 
 impl AttemptTag {
-    /// A new one.
+    /// A new one: 128 random bits.
     #[must_use]
     pub fn draw() -> Self {
-        Self(Uuid::new_v4())
+        Self(random())
     }
+}
+
+/// A UUID of version 4 has six bits that are always the same.
+fn random() -> Uuid {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    Uuid::from_bytes(bytes)
 }
 
 impl fmt::LowerHex for AttemptTag {

@@ -16,14 +16,17 @@ mod retain;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
 use longshore_plugin_api as api;
 use longshore_plugin_api::Found;
 use serde::Serialize;
+use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
 pub use self::plan::{Rules, Step, plan};
@@ -63,6 +66,14 @@ pub struct Recovery {
     offered: HashSet<(String, String)>,
     started: Moment,
     last: Mutex<Option<Pass>>,
+    parts: tokio::sync::Mutex<Parts>,
+}
+
+/// What still runs of passes: at most one part for each executor.
+#[derive(Default)]
+struct Parts {
+    running: JoinSet<(String, Pass)>,
+    busy: HashSet<String>,
 }
 
 /// What one pass saw and did.
@@ -124,6 +135,7 @@ impl Recovery {
             offered,
             started: Moment::now(),
             last: Mutex::default(),
+            parts: tokio::sync::Mutex::default(),
         })
     }
 
@@ -172,7 +184,7 @@ impl Recovery {
     /// # Errors
     ///
     /// The database could not be read. A row that could not be written is asked about again.
-    pub async fn run_once(&self) -> Result<Pass, StoreError> {
+    pub async fn run_once(self: &Arc<Self>) -> Result<Pass, StoreError> {
         // What this host watches is not lost because the database was away for longer than a lease.
         self.worker.renew_once().await;
         let mut pass = Pass {
@@ -181,14 +193,12 @@ impl Recovery {
         };
         let rows = self.store.job_unresolved(self.settings.overdue_grace).await?;
         let executors = self.worker.executors();
-        let mut by_executor: BTreeMap<&str, Vec<Unresolved>> =
-            executors.iter().map(|open| (open.name.as_str(), Vec::new())).collect();
-        for row in &rows {
-            by_executor.entry(&row.executor).or_default().push(row.clone());
+        let mut by_executor: BTreeMap<String, Vec<Unresolved>> =
+            executors.iter().map(|open| (open.name.clone(), Vec::new())).collect();
+        for row in rows {
+            by_executor.entry(row.executor.clone()).or_default().push(row);
         }
-        // Side by side: an executor that hangs keeps its own rows waiting, and no other's.
-        let parts = by_executor.iter().map(|(name, rows)| self.recover(name, rows));
-        join_all(parts).await.into_iter().for_each(|part| pass.absorb(part));
+        self.side_by_side(by_executor, &mut pass).await;
         pass.orphaned = self.orphan().await?;
         pass.ended_at = wall_us();
         if pass.seen > 0 || pass.orphaned > 0 {
@@ -198,8 +208,58 @@ impl Recovery {
         Ok(pass)
     }
 
+    /// Each executor's part of a pass, on a task of its own: one that hangs keeps its own rows waiting,
+    /// and no other's. A part that takes longer than an interval goes on beside the next passes.
+    async fn side_by_side(
+        self: &Arc<Self>,
+        by_executor: BTreeMap<String, Vec<Unresolved>>,
+        pass: &mut Pass,
+    ) {
+        let mut parts = self.parts.lock().await;
+        for (executor, rows) in by_executor {
+            if parts.busy.contains(&executor) {
+                pass.seen += rows.len();
+                pass.waiting += rows.len();
+                continue;
+            }
+            parts.busy.insert(executor.clone());
+            let recovery = Arc::clone(self);
+            parts.running.spawn(async move {
+                let part = AssertUnwindSafe(recovery.recover(&executor, &rows)).catch_unwind();
+                let part = part.await.unwrap_or_else(|_| Pass {
+                    trouble: [(executor.clone(), "its recovery panicked".to_owned())].into(),
+                    ..Pass::default()
+                });
+                (executor, part)
+            });
+        }
+        let mut enough = pin!(tokio::time::sleep(self.settings.interval));
+        loop {
+            tokio::select! {
+                ended = parts.running.join_next() => match ended {
+                    Some(Ok((executor, part))) => {
+                        parts.busy.remove(&executor);
+                        pass.absorb(part);
+                    }
+                    // Only an end of the host takes one away.
+                    Some(Err(_)) => {}
+                    None => return,
+                },
+                () = &mut enough => break,
+            }
+        }
+        for executor in &parts.busy {
+            pass.trouble.insert(executor.clone(), "takes long to answer".to_owned());
+        }
+    }
+
+    /// Ends what still runs of earlier passes: every write of it is guarded by itself.
+    pub async fn abandon(&self) {
+        self.parts.lock().await.running.shutdown().await;
+    }
+
     /// One executor's part of a pass.
-    async fn recover(&self, executor: &str, rows: &[Unresolved]) -> Pass {
+    async fn recover(self: &Arc<Self>, executor: &str, rows: &[Unresolved]) -> Pass {
         let mut pass = Pass { seen: rows.len(), ..Pass::default() };
         let open = self.worker.executors().get(executor);
         let found = match open {
@@ -255,7 +315,7 @@ impl Recovery {
     }
 
     async fn apply(
-        &self,
+        self: &Arc<Self>,
         row: &Unresolved,
         step: Step,
         open: Option<&Open>,
@@ -310,19 +370,24 @@ impl Recovery {
         Ok(())
     }
 
-    async fn reattach(&self, row: &Unresolved) -> Result<bool, StoreError> {
-        let new =
-            self.store.job_reattach(row.id, row.token, self.owner, self.settings.lease).await?;
-        let Some(token) = new else { return Ok(false) };
-        let watched = match self.store.job_reattached(row.id, token).await? {
-            Some(found) => self.worker.rejoin(found).await,
-            None => return Ok(false),
+    /// On a task that nobody cuts off: a row under a new token must not be left without a watcher.
+    async fn reattach(self: &Arc<Self>, row: &Unresolved) -> Result<bool, StoreError> {
+        let (recovery, id, token) = (Arc::clone(self), row.id, row.token);
+        let reattaching = async move {
+            let Self { store, worker, owner, settings, .. } = &*recovery;
+            let new = store.job_reattach(id, token, *owner, settings.lease).await?;
+            let Some(token) = new else { return Ok(false) };
+            let watched = match store.job_reattached(id, token).await? {
+                Some(found) => worker.rejoin(found).await,
+                None => return Ok(false),
+            };
+            if !watched {
+                // Its type is configured no more. Nobody here can watch it: it waits for somebody who can.
+                let _ = store.job_mark(id, token, Duration::from_secs(60)).await?;
+            }
+            Ok(watched)
         };
-        if !watched {
-            // Its type is configured no more. Nobody here can watch it: it waits for somebody who can.
-            let _ = self.store.job_mark(row.id, token, Duration::from_secs(60)).await?;
-        }
-        Ok(watched)
+        tokio::spawn(reattaching).await.unwrap_or(Ok(false))
     }
 
     async fn confirm(

@@ -100,9 +100,16 @@ impl Store {
         self.database.fetch(&statement::clock_read, vec![]).await?.remove(0).next()
     }
 
-    /// Closes the connections that read; writes that are under way end first.
-    pub fn close(&self) {
+    /// Whether anybody writes. Without, the host is of no use and should be started again.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.writer.is_alive()
+    }
+
+    /// Closes every connection, after the writes that are under way.
+    pub async fn close(&self) {
         self.database.close();
+        self.writer.close().await;
     }
 }
 

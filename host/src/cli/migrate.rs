@@ -39,7 +39,7 @@ impl Migrate {
         })?;
         let migrated = block_on(async {
             let (store, migrated) = Store::open(path, synchronous, Schema::Migrate).await?;
-            store.close();
+            store.close().await;
             Ok(migrated)
         })?
         .map_err(CliError::Migrate)?;

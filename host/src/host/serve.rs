@@ -32,13 +32,8 @@ pub async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(),
         host = Host::open(config) => host?,
         () = signals.next() => return Ok(()),
     };
-    tokio::select! {
-        started = host.start() => started.map_err(StartError::Store)?,
-        () = signals.next() => {
-            host.shutdown(grace).await;
-            return Ok(());
-        }
-    }
+    // Bounded, and not cut off: what it has begun to watch is handed over by the shutdown that follows.
+    host.start().await.map_err(StartError::Store)?;
     let (stop, mut stopping) = watch::channel(false);
     let mut web = tokio::spawn(http::serve(std::sync::Arc::clone(&host), listener, async move {
         let _ = stopping.wait_for(|stop| *stop).await;

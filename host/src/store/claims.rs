@@ -2,16 +2,21 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use uuid::Uuid;
+
 use super::{
     Store, StoreError,
     sqlite::Session,
     statement::{
         job_alive_count, job_claim, job_due, job_due_solo, job_next_due, job_reattached, job_renew,
-        job_solo_waiting,
+        job_settle, job_solo_waiting,
     },
-    value::{Row, Value, micros, readable},
+    value::{Row, Value, micros},
 };
-use crate::job::{AttemptTag, ClaimToken, Claimed, JobId, ReplicaId};
+use crate::{
+    job::{AttemptTag, ClaimToken, Claimed, JobId, ReplicaId},
+    lifecycle::{State, Work},
+};
 
 /// What a replica can take of one type.
 #[derive(Clone, Debug)]
@@ -64,15 +69,25 @@ impl Store {
             .task(move |session| {
                 let wants = Arc::clone(&wants);
                 Box::pin(async move {
+                    let mut open = Vec::with_capacity(wants.len());
+                    for want in wants.iter() {
+                        // A type without room keeps no executor waiting for its lone jobs either.
+                        let room = room(session, want).await?;
+                        if room > 0 {
+                            open.push((want, room));
+                        }
+                    }
                     let types: Vec<&str> =
-                        wants.iter().map(|want| want.job_type.as_str()).collect();
+                        open.iter().map(|(want, _)| want.job_type.as_str()).collect();
                     let types = serde_json::Value::from(types).to_string();
                     let rows = session.fetch(&job_solo_waiting, vec![types.into()]).await?;
                     let alone = rows.into_iter().map(|mut row| row.next());
                     let alone = alone.collect::<Result<HashSet<String>, _>>()?;
                     let mut jobs = Vec::new();
-                    for want in wants.iter().filter(|want| !alone.contains(&want.executor)) {
-                        claim(session, want, owner, lease, &mut jobs).await?;
+                    for (want, room) in open {
+                        if !alone.contains(&want.executor) {
+                            claim(session, want, room, owner, lease, &mut jobs).await?;
+                        }
                     }
                     Ok(Claims { jobs, alone })
                 })
@@ -196,11 +211,11 @@ async fn room(session: &mut Session, want: &Want) -> Result<u32, StoreError> {
 async fn claim(
     session: &mut Session,
     want: &Want,
+    mut slots: u32,
     owner: ReplicaId,
     lease: Duration,
     claims: &mut Vec<Claimed>,
 ) -> Result<(), StoreError> {
-    let mut slots = room(session, want).await?;
     // One index range a priority: jobs that are due later stand behind those that are due now in
     // each range, and are never walked over.
     for priority in 1..=4_i64 {
@@ -220,30 +235,52 @@ async fn claim(
     Ok(())
 }
 
-/// Claims what this transaction has just read as due, each under a token and a tag of its own.
+/// Claims what this transaction has just read as due, each under a token and a tag of its own. A row
+/// that makes no sense is claimed too, and fails at once: left where it is, it would take a place at
+/// the head of the queue for ever.
 async fn claim_all(
     session: &mut Session,
     due: Vec<Row>,
     owner: ReplicaId,
     lease: Duration,
 ) -> Result<Vec<Claimed>, StoreError> {
-    let draw = |row: &mut Row| {
-        let job = claimed(row, ClaimToken::draw(), AttemptTag::draw())?;
-        Ok(Claimed { attempt: job.attempt + 1, ..job })
-    };
-    let jobs = due.into_iter().filter_map(readable(draw)).collect::<Vec<_>>();
-    let row = |job: &Claimed| {
-        [
-            job.id.0.into(),
-            job.token.0.into(),
-            job.tag.0.into(),
-            owner.0.into(),
-            micros(lease).into(),
-        ]
-    };
-    let rows: Vec<[Value; 5]> = jobs.iter().map(row).collect();
-    let held = session.each(&job_claim, rows.iter().map(<[Value; 5]>::as_slice)).await?;
-    Ok(jobs.into_iter().zip(held).filter_map(|(job, rows)| (rows > 0).then_some(job)).collect())
+    let (mut jobs, mut rows, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+    for mut row in due {
+        let (id, token, tag): (Uuid, _, _) = (row.first()?, ClaimToken::draw(), AttemptTag::draw());
+        let claim: [Value; 5] =
+            [id.into(), token.0.into(), tag.0.into(), owner.0.into(), micros(lease).into()];
+        rows.push(claim);
+        match claimed(&mut row, token, tag) {
+            // The claim counts the attempt.
+            Ok(job) => jobs.push(Claimed { attempt: job.attempt + 1, ..job }),
+            Err(error) => {
+                tracing::error!(job = %id, %error, "a row that cannot be read is failed");
+                damaged.push(settlement(
+                    id,
+                    token,
+                    &format!("the stored job cannot be read: {error}"),
+                ));
+            }
+        }
+    }
+    // In the transaction that read them as PENDING, and nobody else writes: each of them counts.
+    session.each(&job_claim, rows.iter().map(<[Value; 5]>::as_slice)).await?;
+    session.each(&job_settle, damaged.iter().map(<[Value; 8]>::as_slice)).await?;
+    Ok(jobs)
+}
+
+fn settlement(id: Uuid, token: ClaimToken, error: &str) -> [Value; 8] {
+    let (failed, gone) = (State::Failed.as_str(), Work::Gone.as_str());
+    [
+        id.into(),
+        token.0.into(),
+        failed.into(),
+        gone.into(),
+        Value::Null,
+        error.into(),
+        Value::Null,
+        false.into(),
+    ]
 }
 
 /// Reads the columns of `job_due`.
@@ -260,7 +297,6 @@ fn claimed(row: &mut Row, token: ClaimToken, tag: AttemptTag) -> Result<Claimed,
         recovery_count: row.next()?,
         timeout: Duration::from_micros(row.next::<i64>()?.unsigned_abs()),
         lock_key: row.next()?,
-        // None is a damaged row. Claimed all the same: it fails as what it is, and stands in nobody's way.
-        params: row.next::<Option<_>>()?.unwrap_or_default(),
+        params: row.next()?,
     })
 }

@@ -129,11 +129,11 @@ impl StoreError {
 }
 
 /// What a database said, and what kind of trouble that is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{said}")]
 pub struct Cause {
     kind: Kind,
-    said: Box<dyn std::error::Error + Send + Sync>,
+    said: std::sync::Arc<dyn std::error::Error + Send + Sync>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -168,6 +168,6 @@ impl From<rusqlite::Error> for Cause {
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Kind::Gone,
             _ => Kind::Other,
         };
-        Self { kind, said: said.into() }
+        Self { kind, said: std::sync::Arc::new(said) }
     }
 }

@@ -26,6 +26,9 @@ use super::{
     value::{Row, Value},
 };
 
+/// The step of a transaction in which nothing of it has happened yet.
+pub(super) const BEGIN: &str = "begin";
+
 /// How hard a commit tries to reach the disk.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Synchronous {
@@ -99,7 +102,7 @@ impl Database {
         text: String,
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        self.readers.read(move |session| session.query(statement, &text, &arguments)).await
+        self.readers.scan(move |session| session.query(statement, &text, &arguments)).await
     }
 
     /// Closes every connection that reads.
@@ -200,7 +203,7 @@ impl Session {
     /// is refused at once when another has written meanwhile, whatever the busy timeout.
     #[expect(clippy::unused_async, reason = "other databases answer later")]
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.plain("BEGIN IMMEDIATE").map_err(|source| transaction("begin", source))
+        self.plain("BEGIN IMMEDIATE").map_err(|source| transaction(BEGIN, source))
     }
 
     /// Commits it.

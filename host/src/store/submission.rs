@@ -43,13 +43,18 @@ impl Store {
                 let jobs = std::sync::Arc::clone(&jobs);
                 Box::pin(async move { submit(session, &jobs).await })
             })
-            .await?;
+            .await??;
         self.wake();
         Ok(submitted)
     }
 }
 
-async fn submit(session: &mut Session, jobs: &[NewJob]) -> Result<Vec<Submitted>, StoreError> {
+/// A refusal is an answer and no error of the transaction: nothing is written yet, and the writes of
+/// others that share it are not to be undone.
+async fn submit(
+    session: &mut Session,
+    jobs: &[NewJob],
+) -> Result<Result<Vec<Submitted>, StoreError>, StoreError> {
     let mut answers = Vec::with_capacity(jobs.len());
     let mut new = Vec::with_capacity(jobs.len());
     let mut keyed: HashMap<Key<'_>, Holder> = HashMap::new();
@@ -76,7 +81,7 @@ async fn submit(session: &mut Session, jobs: &[NewJob]) -> Result<Vec<Submitted>
             },
         };
         if holder.job_type != job.job_type || holder.params != job.params {
-            return Err(StoreError::KeyReused { key: key.2.to_owned(), job: holder.id });
+            return Ok(Err(StoreError::KeyReused { key: key.2.to_owned(), job: holder.id }));
         }
         answers.push(Submitted::Known(holder.id));
     }
@@ -85,7 +90,7 @@ async fn submit(session: &mut Session, jobs: &[NewJob]) -> Result<Vec<Submitted>
     let params: Vec<_> =
         new.iter().map(|job| [job.id.0.into(), job.params.as_str().into()]).collect();
     session.each(&job_submit_params, params.iter().map(<[Value; 2]>::as_slice)).await?;
-    Ok(answers)
+    Ok(Ok(answers))
 }
 
 /// An idempotency key and what it is unique within: creator, workspace, key.

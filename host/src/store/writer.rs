@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     StoreError,
-    sqlite::Session,
+    sqlite::{BEGIN, Session},
     statement::{Statement, lock_release},
     value::Value,
 };
@@ -46,6 +46,8 @@ enum Write {
         reply: oneshot::Sender<Result<Fenced, StoreError>>,
     },
     Task(Box<dyn Task>),
+    /// The last: what comes after it is refused.
+    Close(oneshot::Sender<()>),
 }
 
 /// A write of several statements. It may run twice: alone, after the batch it was in has failed.
@@ -112,6 +114,19 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Whether anybody writes. Nobody does after a panic of the thread.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
+    /// Ends the thread after what is in its queue, and closes its connection.
+    pub(super) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.queue.send(Write::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+
     /// Runs several statements in one transaction.
     pub(super) async fn task<T, F>(&self, steps: F) -> Result<T, StoreError>
     where
@@ -128,11 +143,17 @@ impl Writer {
 async fn run(mut session: Session, mut writes: mpsc::Receiver<Write>) {
     let mut batch = Vec::with_capacity(BATCH);
     while writes.recv_many(&mut batch, BATCH).await > 0 {
-        if batch.len() == 1 {
-            let write = batch.pop().expect("one");
-            alone(&mut session, write).await;
-        } else {
-            together(&mut session, &mut batch).await;
+        let close = batch.iter().position(|write| matches!(write, Write::Close(_)));
+        let last = close.map(|at| batch.split_off(at).swap_remove(0));
+        match &*batch {
+            [] => {}
+            [_] => alone(&mut session, batch.remove(0)).await,
+            _ => together(&mut session, &mut batch).await,
+        }
+        if let Some(Write::Close(closed)) = last {
+            drop((writes, session));
+            let _ = closed.send(());
+            return;
         }
     }
 }
@@ -151,6 +172,7 @@ async fn together(session: &mut Session, batch: &mut Vec<Write>) {
     for write in batch.drain(..) {
         match write {
             Write::Task(task) => tasks.push(task),
+            Write::Close(_) => unreachable!("the last of a queue stands in no batch"),
             Write::Fenced { statement, row, reply } => {
                 let known = kinds.iter().position(|(known, _)| std::ptr::eq(*known, statement));
                 let at = known.unwrap_or_else(|| {
@@ -171,6 +193,17 @@ async fn together(session: &mut Session, batch: &mut Vec<Write>) {
             }
             for task in tasks {
                 task.answer(Ok(()));
+            }
+        }
+        // Whoever holds the write lock holds it for each of them: to wait anew for each would keep the
+        // last waiting for an hour.
+        Err(StoreError::Transaction { step: BEGIN, cause }) => {
+            let busy = || StoreError::Transaction { step: BEGIN, cause: cause.clone() };
+            for reply in kinds.into_iter().flat_map(|(_, kind)| kind.replies) {
+                let _ = reply.send(Err(busy()));
+            }
+            for task in tasks {
+                task.answer(Err(busy()));
             }
         }
         Err(_) => {
@@ -222,6 +255,7 @@ async fn alone(session: &mut Session, write: Write) {
             let [task] = tasks;
             task.answer(done);
         }
+        Write::Close(_) => unreachable!("the last of a queue stands in no batch"),
     }
 }
 

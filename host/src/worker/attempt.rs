@@ -221,7 +221,9 @@ impl Attempt {
         match error.kind {
             ErrorKind::Unavailable | ErrorKind::Exhausted => {
                 self.open.unwell(&error.message);
-                self.release(UNAVAILABLE_DELAY, true).await;
+                if self.release(UNAVAILABLE_DELAY, true).await == Some(Fenced::Held) {
+                    self.forget().await;
+                }
             }
             ErrorKind::InvalidJob
             | ErrorKind::Unsupported

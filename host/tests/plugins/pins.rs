@@ -11,10 +11,13 @@ const VERSION: &str = r#""name":"noop","version":"0.1.0""#;
 fn lock(place: &Place, keep: bool) {
     let found = Registry::discover(&place.dir(), &place.state(), &Pins::default()).list();
     let [plugin] = &*found else { panic!("one plugin: {found:?}") };
-    let (name, version) = (plugin.name.as_deref().unwrap(), plugin.version.as_deref().unwrap());
+    let (Some(name), Some(version), Some(digest)) = (&plugin.name, &plugin.version, &plugin.digest)
+    else {
+        panic!("it is usable: {plugin:?}")
+    };
     let mut pins = place.pins(false);
-    pins.lock(name, version, plugin.digest.as_deref().unwrap(), keep);
-    pins.write().unwrap();
+    pins.lock(name, version, digest, keep);
+    pins.write().expect("it is writable");
 }
 
 #[test]

@@ -122,7 +122,7 @@ async fn a_transient_failure_is_not_claimed_before_its_due_time_by_a_fresh_host(
     assert_eq!(held, Fenced::Held);
     let path = world.directory.path().join("longshore.db");
     let (directory, owner) = (std::sync::Arc::clone(&world.directory), world.owner);
-    world.store.close();
+    world.store.close().await;
     drop(world);
     // The lock file is given back when the writing task has ended.
     let store = reopened(&path).await;
@@ -189,7 +189,9 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
     assert_eq!(claims.alone, HashSet::from(["local".to_owned()]));
     let solo = |want| world.store.job_claim_solo("local", vec![want], world.owner, LEASE);
     let full = Want { max_running: Some(0), ..want(9) };
-    assert!(solo(full).await.unwrap().is_none(), "the cap of the fleet holds for it too");
+    assert!(solo(full.clone()).await.unwrap().is_none(), "the cap of the fleet holds for it too");
+    let claims = world.store.job_claim(vec![full], world.owner, LEASE).await.unwrap();
+    assert!(claims.alone.is_empty(), "and meanwhile it keeps no executor to itself");
     let claimed = solo(want(9)).await.unwrap().unwrap();
     assert_eq!((claimed.id, claimed.recovery_count, claimed.attempt), (id, 2, 3));
 }

@@ -97,14 +97,68 @@ async fn a_damaged_row_stands_in_nobodys_way() {
     let hex = |id: JobId| id.0.simple().to_string();
     shell(format!("DELETE FROM job_params WHERE job_id = x'{}'", hex(damaged)));
     shell(format!("UPDATE jobs SET attempt = 'many' WHERE id = x'{}'", hex(unreadable)));
-    let claims = world.store.job_claim(vec![want(9)], world.owner, LEASE).await.unwrap();
-    let claimed: Vec<_> = claims.jobs.iter().map(|job| (job.id, job.params.as_str())).collect();
-    assert_eq!(claimed, [(damaged, ""), (neighbour, r#"{"a":1}"#)], "the first fails by itself");
+    // One free slot, and the damaged rows stand at the head of the queue.
+    let claim = || world.store.job_claim(vec![want(1)], world.owner, LEASE);
+    assert!(claim().await.unwrap().jobs.is_empty());
+    assert!(claim().await.unwrap().jobs.is_empty());
+    assert_eq!(claim().await.unwrap().jobs[0].id, neighbour);
+    for id in [damaged, unreadable] {
+        let failed = format!("SELECT state, work FROM jobs WHERE id = x'{}'", hex(id));
+        assert_eq!(shell(failed), "FAILED|gone");
+    }
+    let page = world.store.job_list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
+    let error = page.jobs.iter().find(|job| job.id == damaged).unwrap().error_message.clone();
+    assert!(error.unwrap().starts_with("the stored job cannot be read: bad value in job_due.9"));
 
-    shell(format!("UPDATE jobs SET attempt_tag = x'00' WHERE id = x'{}'", hex(damaged)));
+    let lone = world.submit(new_job()).await;
+    shell(format!(
+        "UPDATE jobs SET recovery_count = 2, attempt = 'many' WHERE id = x'{}'",
+        hex(lone)
+    ));
+    let solo = || world.store.job_claim_solo("local", vec![want(1)], world.owner, LEASE);
+    assert!(solo().await.unwrap().is_none());
+    let claims = claim().await.unwrap();
+    assert!(claims.alone.is_empty(), "a damaged lone job keeps no executor to itself");
+
+    let watched = world.submit(new_job()).await;
+    assert_eq!(claim().await.unwrap().jobs[0].id, watched);
+    shell(format!("UPDATE jobs SET attempt_tag = x'00' WHERE id = x'{}'", hex(watched)));
     assert_eq!(world.store.job_mark_own(world.owner).await.unwrap(), 2);
     let rows = world.store.job_unresolved(Duration::ZERO).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [neighbour]);
+}
+
+#[tokio::test]
+async fn a_refused_submission_does_not_undo_the_writes_it_shares_a_commit_with() {
+    let world = World::new().await;
+    let keyed = |params: &str| NewJob {
+        idempotency_key: Some("k".to_owned()),
+        params: params.to_owned(),
+        ..new_job()
+    };
+    let first = world.submit(keyed("{}")).await;
+    let (refused, accepted) = tokio::join!(
+        world.store.job_submit(vec![new_job(), keyed("[]")]),
+        world.store.job_submit(vec![new_job()]),
+    );
+    assert!(matches!(refused, Err(StoreError::KeyReused { job, .. }) if job == first));
+    assert!(accepted.is_ok());
+    let page = world.store.job_list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
+    assert_eq!(page.jobs.len(), 2, "nothing of the refused call");
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_and_leaves_one_file() {
+    let world = World::new().await;
+    let accepted = world.submit(new_job()).await;
+    assert!(world.store.is_alive());
+    world.store.close().await;
+    let refused = world.store.job_submit(vec![new_job()]).await;
+    assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    assert!(!world.store.is_alive());
+    let path = world.directory.path().join("longshore.db");
+    assert!(!path.with_extension("db-wal").exists(), "everything stands in the database itself");
+    assert_eq!(sqlite(&path, "SELECT lower(hex(id)) FROM jobs"), accepted.0.simple().to_string());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(super) async fn examine(config: &Config, seat: &Seat) -> Vec<Finding> {
         Seat::Silent | Seat::Free => {
             match Store::open(path, Synchronous::Full, Schema::Verify).await {
                 Ok((store, _)) => {
-                    store.close();
+                    store.close().await;
                     ok(SUBJECT, format!("`{shown}` opens and has this version's schema"))
                 }
                 Err(error @ StoreError::OlderSchema { .. }) => {

@@ -13,11 +13,15 @@ use crate::store::StoreError;
 
 /// How many read at once; the next waits.
 const AT_ONCE: usize = 4;
+/// How many of these may be listings, which may take long: the host's own reads are short, and somebody
+/// may wait for each.
+const SCANS_AT_ONCE: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
     permits: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Session>>>,
 }
 
@@ -26,6 +30,7 @@ impl Readers {
         Self {
             path: path.to_owned(),
             permits: Arc::new(Semaphore::new(AT_ONCE)),
+            scans: Arc::new(Semaphore::new(SCANS_AT_ONCE)),
             idle: Arc::default(),
         }
     }
@@ -50,9 +55,25 @@ impl Readers {
         reading.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// As [`read`](Self::read), of what may take long.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError::Closed;
+        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(closed)?;
+        self.read(move |session| {
+            let answer = read(session);
+            drop(permit);
+            answer
+        })
+        .await
+    }
+
     /// Closes what is idle and refuses what comes.
     pub(super) fn close(&self) {
         self.permits.close();
+        self.scans.close();
         lock(&self.idle).clear();
     }
 }
