@@ -21,6 +21,7 @@ mod ending;
 mod environment;
 mod executor;
 mod failure;
+mod inquiry;
 mod job_file;
 mod keepers;
 mod launch;

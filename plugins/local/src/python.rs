@@ -3,20 +3,21 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
 use longshore_plugin_api::Error;
 
-use crate::{clock, config::Settings, program};
+use crate::{config::Settings, inquiry, program};
 
 /// The oldest interpreter that the package runs on.
 const OLDEST: (u32, u32) = (3, 9);
 
 /// How long an interpreter may take to say its version. Generous: the first start after an
-/// installation compiles the standard library.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// installation compiles the standard library. Less than the host gives us (30 s), which would only
+/// say that we hang.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the interpreter is; whether it works is another question.
 #[derive(Clone, Debug)]
@@ -72,38 +73,20 @@ impl Python {
     }
 
     async fn ask(&self, settings: &Settings) -> Result<String, String> {
-        let mut process = Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        command
             .args(["-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"])
             .env_clear()
-            .envs(&settings.variables)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| format!("cannot be started: {e}"))?;
-        let start = clock::since_boot();
-        // The answer fits into the pipe, so the process ends without anybody reading.
-        loop {
-            match process.try_wait() {
-                Ok(Some(_)) => break,
-                Ok(None) if clock::since_boot() - start < PATIENCE => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Ok(None) => {
-                    let _ = process.kill();
-                    let _ = process.wait();
-                    return Err(format!("does not answer within {} s", PATIENCE.as_secs()));
-                }
-                Err(error) => return Err(format!("cannot be waited for: {error}")),
-            }
+            .envs(&settings.variables);
+        let asked = inquiry::ask(&mut command, PATIENCE).await;
+        let Some(answer) = asked.map_err(|e| format!("cannot be started: {e}"))? else {
+            return Err(format!("does not answer within {} s", PATIENCE.as_secs()));
+        };
+        if answer.status.success() {
+            return Ok(answer.stdout);
         }
-        let output = process.wait_with_output().map_err(|e| format!("cannot be read: {e}"))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let last = complaint.lines().last().unwrap_or("no message");
-        Err(format!("does not work ({}): {last}", output.status))
+        let last = answer.stderr.lines().last().unwrap_or("no message");
+        Err(format!("does not work ({}): {last}", answer.status))
     }
 }
 
