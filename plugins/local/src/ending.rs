@@ -20,7 +20,7 @@ const RESULT_LIMIT: u64 = 16 * 1024 * 1024;
 const REPORT_LIMIT: u64 = RESULT_LIMIT + 1024 * 1024;
 
 /// How much output goes with an ending, in bytes.
-const TAIL: usize = 16 * 1024;
+const TAIL: usize = 64 * 1024;
 
 /// What a command exits with to be tried again: `EX_TEMPFAIL`.
 const TRY_AGAIN: i32 = 75;
@@ -29,16 +29,20 @@ const TRY_AGAIN: i32 = 75;
 pub(crate) fn of(directory: &Path, record: &Record) -> Ended {
     let job = Description::read(directory);
     let evidence = Evidence { directory, record, job: &job };
-    let mut log_tail = logs::tail(directory, record.output, TAIL);
-    if record.lost > 0 {
-        log_tail += &format!("\n[{} bytes of output were lost: the disk was full]\n", record.lost);
-    }
+    let note = match record.lost {
+        0 => String::new(),
+        lost => format!("\n[{lost} bytes of output were lost: the disk was full]\n"),
+    };
+    // The nursery, which writes the record of a killed keeper, has not seen the output.
+    let total = (record.cause != Cause::KeeperKilled).then_some(record.output);
+    let log_tail = logs::tail(directory, total, TAIL - note.len()) + &note;
     Ended { ending: evidence.ending(), log_tail }
 }
 
 /// Of an attempt whose keeper and nursery were killed, and of which nothing runs any more.
-pub(crate) fn abandoned() -> Ended {
-    Ending::Interrupted { message: "its keeper was killed".to_owned() }.into()
+pub(crate) fn abandoned(directory: &Path) -> Ended {
+    let ending = Ending::Interrupted { message: "its keeper was killed".to_owned() };
+    Ended { ending, log_tail: logs::tail(directory, None, TAIL) }
 }
 
 struct Evidence<'a> {

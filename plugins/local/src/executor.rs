@@ -199,7 +199,7 @@ impl Executor for Local {
                     return Ok(Ending::Interrupted { message }.into());
                 }
                 State::Abandoned if self.inner.prove_gone(attempt, &directory).await => {
-                    return Ok(ending::abandoned());
+                    return Ok(ending::abandoned(directory.path()));
                 }
                 // Of an earlier host, and still dying; or not yet proven to be dead.
                 State::Locked | State::Abandoned => tokio::time::sleep(PAUSE).await,

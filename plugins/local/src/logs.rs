@@ -16,7 +16,8 @@ pub(crate) fn read(directory: &Path, offset: u64, over: bool) -> io::Result<LogC
     let mut bytes = from(directory, start, CHUNK)?;
     if bytes.is_empty() {
         // Nothing yet, or not any more.
-        start = start.max(oldest(directory)?.unwrap_or(0).saturating_mul(SEGMENT_BYTES));
+        let oldest = segments(directory)?.into_iter().min().unwrap_or(0);
+        start = start.max(oldest.saturating_mul(SEGMENT_BYTES));
         bytes = from(directory, start, CHUNK)?;
     }
     let last = over && bytes.len() < CHUNK;
@@ -32,8 +33,10 @@ pub(crate) fn read(directory: &Path, offset: u64, over: bool) -> io::Result<LogC
     })
 }
 
-/// The last output, at most `limit` bytes, from the start of a line if there is one.
-pub(crate) fn tail(directory: &Path, total: u64, limit: usize) -> String {
+/// The last output, at most `limit` bytes, from the start of a line if there is one. `total` is how
+/// much there has been; where nobody has counted it the segments say so.
+pub(crate) fn tail(directory: &Path, total: Option<u64>, limit: usize) -> String {
+    let total = total.or_else(|| stored(directory).ok()).unwrap_or(0);
     if total == 0 {
         return String::new();
     }
@@ -42,7 +45,16 @@ pub(crate) fn tail(directory: &Path, total: u64, limit: usize) -> String {
     // The end of a line that is longer than the limit is better than nothing.
     let line = bytes.iter().position(|byte| *byte == b'\n').map(|newline| newline + 1);
     let cut = line.filter(|line| start > 0 && *line < bytes.len()).unwrap_or(0);
-    String::from_utf8_lossy(&bytes[cut..]).into_owned()
+    let text = String::from_utf8_lossy(&bytes[cut..]);
+    // What is no text has grown by being replaced.
+    text[text.ceil_char_boundary(text.len().saturating_sub(limit))..].to_owned()
+}
+
+/// How much output there has been, by its segments.
+fn stored(directory: &Path) -> io::Result<u64> {
+    let Some(newest) = segments(directory)?.into_iter().max() else { return Ok(0) };
+    let (_, size) = job_file::open_regular(&directory.join(format!("output.{newest}")))?;
+    Ok(newest.saturating_mul(SEGMENT_BYTES).saturating_add(size))
 }
 
 fn from(directory: &Path, mut offset: u64, limit: usize) -> io::Result<Vec<u8>> {
@@ -68,15 +80,16 @@ fn from(directory: &Path, mut offset: u64, limit: usize) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// The oldest segment that is still there.
-fn oldest(directory: &Path) -> io::Result<Option<u64>> {
-    let mut oldest: Option<u64> = None;
+/// The numbers of the segments that are still there.
+fn segments(directory: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
     for entry in directory.read_dir()? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("output.")?.parse().ok());
-        oldest = oldest.into_iter().chain(number).min();
+        numbers.extend(
+            name.to_str().and_then(|name| name.strip_prefix("output.")?.parse::<u64>().ok()),
+        );
     }
-    Ok(oldest)
+    Ok(numbers)
 }
 
 /// How much of it is not the beginning of a character that is cut off.
@@ -101,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn segments(list: &[(u64, &[u8])]) -> tempfile::TempDir {
+    fn with(list: &[(u64, &[u8])]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         for (number, content) in list {
             fs::write(directory.path().join(format!("output.{number}")), content).unwrap();
@@ -114,7 +127,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("output.0");
         let refused = || {
-            assert_eq!(tail(directory.path(), 10, 100), "");
+            assert_eq!(tail(directory.path(), Some(10), 100), "");
+            assert_eq!(tail(directory.path(), None, 100), "");
             read(directory.path(), 0, true).unwrap_err().to_string()
         };
         rustix::fs::mknodat(
@@ -148,7 +162,7 @@ mod tests {
     #[test]
     fn a_reader_who_asks_again_misses_nothing() {
         let full = vec![b'a'; SEGMENT_BYTES as usize];
-        let directory = segments(&[(0, &full), (1, b"bbb")]);
+        let directory = with(&[(0, &full), (1, b"bbb")]);
         let (start, text) = all(directory.path());
         assert_eq!(start, 0);
         assert!(text.len() == full.len() + 3 && text.ends_with("abbb"));
@@ -157,7 +171,7 @@ mod tests {
     #[test]
     fn what_was_dropped_is_skipped() {
         let full = vec![b'a'; SEGMENT_BYTES as usize];
-        let directory = segments(&[(7, &full), (8, b"b")]);
+        let directory = with(&[(7, &full), (8, b"b")]);
         let (start, text) = all(directory.path());
         assert_eq!(start, 7 * SEGMENT_BYTES);
         assert_eq!(text.len(), full.len() + 1);
@@ -165,14 +179,14 @@ mod tests {
 
     #[test]
     fn without_output_there_is_nothing_and_perhaps_an_end() {
-        let directory = segments(&[]);
+        let directory = with(&[]);
         assert!(!read(directory.path(), 0, false).unwrap().end);
         assert!(read(directory.path(), 0, true).unwrap().end);
     }
 
     #[test]
     fn a_character_is_never_torn() {
-        let directory = segments(&[(0, "aü".as_bytes().split_last().unwrap().1)]);
+        let directory = with(&[(0, "aü".as_bytes().split_last().unwrap().1)]);
         let chunk = read(directory.path(), 0, false).unwrap();
         assert_eq!((chunk.text.as_str(), chunk.next_offset), ("a", 1));
         fs::write(directory.path().join("output.0"), "aü").unwrap();
@@ -181,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_replaced_and_passed() {
-        let directory = segments(&[(0, b"\xff\xfeok\xc3")]);
+        let directory = with(&[(0, b"\xff\xfeok\xc3")]);
         let chunk = read(directory.path(), 0, false).unwrap();
         assert_eq!((chunk.text.as_str(), chunk.next_offset), ("\u{fffd}\u{fffd}ok", 4));
         let last = read(directory.path(), 4, true).unwrap();
@@ -190,9 +204,27 @@ mod tests {
 
     #[test]
     fn a_tail_starts_at_a_line() {
-        let directory = segments(&[(0, b"first\nsecond\nthird\n")]);
-        assert_eq!(tail(directory.path(), 19, 100), "first\nsecond\nthird\n");
-        assert_eq!(tail(directory.path(), 19, 9), "third\n");
-        assert_eq!(tail(directory.path(), 19, 3), "rd\n", "of a line that is longer");
+        let directory = with(&[(0, b"first\nsecond\nthird\n")]);
+        for total in [Some(19), None] {
+            let tail = |limit| tail(directory.path(), total, limit);
+            assert_eq!(tail(100), "first\nsecond\nthird\n");
+            assert_eq!(tail(9), "third\n");
+            assert_eq!(tail(3), "rd\n", "of a line that is longer");
+        }
+    }
+
+    #[test]
+    fn a_tail_that_nobody_has_counted_ends_with_the_last_segment() {
+        let full = vec![b'a'; SEGMENT_BYTES as usize];
+        let directory = with(&[(3, &full), (4, b"\nlast\n")]);
+        assert_eq!(tail(directory.path(), None, 9), "last\n");
+        assert_eq!(tail(with(&[]).path(), None, 9), "");
+    }
+
+    #[test]
+    fn a_tail_keeps_its_limit_whatever_the_job_wrote() {
+        let directory = with(&[(0, &[0xff; 99])]);
+        let tail = tail(directory.path(), None, 64);
+        assert!(tail.len() <= 64 && tail.chars().all(|c| c == '\u{fffd}') && tail.len() > 60);
     }
 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// How long an executor may take to say how work has ended that it has just proven gone.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How much of the last output is kept, in bytes.
+const KEPT_OUTPUT: usize = 64 << 10;
 /// How long a write that the database refuses for now waits before it is tried again, at most.
 const WRITE_RETRY: Backoff =
     Backoff { base_delay: Duration::from_millis(50), max_delay: Duration::from_secs(5) };
@@ -113,6 +115,8 @@ impl Attempt {
         if tail.is_empty() && self.job.attempt == 1 {
             return;
         }
+        // An executor was asked for no more than this; what it gives all the same is not for the database.
+        let tail = &tail[tail.ceil_char_boundary(tail.len().saturating_sub(KEPT_OUTPUT))..];
         let kept = self.worker.store.job_log_put(self.job.id, self.job.token, tail).await;
         if let Err(error) = kept {
             tracing::warn!(job = %self.job.id, error = %error, "could not keep the job's output");

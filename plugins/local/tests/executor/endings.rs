@@ -163,3 +163,18 @@ async fn the_deadline_names_job_type_and_seconds() {
     let Ending::Timeout { message } = &ended.ending else { panic!("{ended:?}") };
     assert!(message.ends_with("reached its timeout of 0 s before it was started"), "{message}");
 }
+
+#[tokio::test]
+async fn the_last_64_kib_of_output_are_kept() {
+    let stage = Stage::new().await;
+    let ended = stage.run(shell("seq 1 100000")).await;
+    let tail = &ended.log_tail;
+    assert!(tail.len() <= 64 << 10 && tail.len() > (64 << 10) - 7, "{} bytes", tail.len());
+    assert!(tail.ends_with("\n99999\n100000\n"));
+    let first: u32 = tail.lines().next().unwrap().parse().unwrap();
+    assert_eq!(
+        tail.lines().count(),
+        usize::try_from(100_001 - first).unwrap(),
+        "whole lines, in order"
+    );
+}

@@ -72,13 +72,16 @@ async fn work_whose_keepers_were_killed_is_found_by_its_tag() {
 #[tokio::test]
 async fn whoever_waits_for_an_abandoned_attempt_hears_of_it() {
     let stage = Stage::new().await;
-    let submitted = stage.submit(shell("setsid sleep 1000 & echo $$ > pid; wait")).await;
+    let submitted =
+        stage.submit(shell("echo so far; setsid sleep 1000 & echo $$ > pid; wait")).await;
     let keeper = submitted.keeper_of(submitted.pid().await);
+    submitted.output("so far\n").await;
     kill(parent(keeper));
     kill(keeper);
     for _ in 0..2 {
         let ended = submitted.ended().await;
         assert!(matches!(ended.ending, Ending::Interrupted { .. }), "{ended:?}");
+        assert_eq!(ended.log_tail, "so far\n");
         assert_eq!(submitted.processes(), []);
     }
 }

@@ -119,6 +119,15 @@ impl Submitted<'_> {
         .to_owned()
     }
 
+    /// Waits until the keeper has stored that output.
+    pub(crate) async fn output(&self, expected: &str) {
+        let path = self.directory.join("output.0");
+        until("the job's output", || {
+            fs::read_to_string(&path).is_ok_and(|text| text == expected).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn pid(&self) -> Pid {
         Pid::from_raw(self.file("pid").await.parse().unwrap()).unwrap()
     }

@@ -128,12 +128,14 @@ async fn a_cancel_beside_a_submission_is_not_lost() {
 #[tokio::test]
 async fn a_killed_keeper_is_an_interruption_and_nothing_is_left() {
     let stage = Stage::new().await;
-    let submitted = stage.submit(shell(FAMILY)).await;
+    let submitted = stage.submit(shell(&format!("echo so far; {FAMILY}"))).await;
     let job = submitted.pid().await;
+    submitted.output("so far\n").await;
     crate::stage::kill(submitted.keeper_of(job));
     let ended = submitted.ended().await;
     let Ending::Interrupted { message } = &ended.ending else { panic!("{ended:?}") };
     assert_eq!(message, "its keeper was killed");
+    assert_eq!(ended.log_tail, "so far\n");
     assert_eq!(submitted.processes(), []);
     assert_eq!(submitted.cancel(LONG).await, Work::Gone);
 }
