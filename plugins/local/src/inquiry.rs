@@ -56,8 +56,9 @@ impl Asked {
     fn answer(mut self) -> io::Result<Answer> {
         self.kill();
         let mut child = self.0.take().expect("taken here and by `drop` only");
+        let status = child.wait()?;
         let (stdout, stderr) = (said(child.stdout.take())?, said(child.stderr.take())?);
-        Ok(Answer { status: child.wait()?, stdout, stderr })
+        Ok(Answer { status, stdout, stderr })
     }
 
     fn kill(&self) {
