@@ -420,7 +420,7 @@ impl Recovery {
                 .map(|said| said.map(|ended| ended.ending))
             {
                 Ok(Ok(api::Ending::Succeeded { result })) => {
-                    return (Outcome::Succeeded { result: result.get().to_owned() }, Work::Gone);
+                    return (self.worker.outcome(&result), Work::Gone);
                 }
                 Ok(Ok(api::Ending::Failed { message, .. })) => {
                     return (Outcome::Failed { error: message }, Work::Gone);

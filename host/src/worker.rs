@@ -13,6 +13,7 @@
 
 mod attempt;
 mod decide;
+mod result;
 mod slots;
 mod watched;
 
@@ -26,6 +27,7 @@ use std::{
 };
 
 use longshore_plugin_api::{Handle, Progress};
+use serde_json::value::RawValue;
 use tokio::{sync::Notify, task::JoinSet};
 
 use self::{
@@ -36,7 +38,7 @@ use self::{
 use crate::{
     config::JobType,
     executors::Executors,
-    job::{ALONE_FROM, CancelReason, Claimed, Fenced, JobId, ReplicaId},
+    job::{ALONE_FROM, CancelReason, Claimed, Fenced, JobId, Outcome, ReplicaId},
     lifecycle::Work,
     service::{Service, Stop},
     store::{Claims, Reattached, Store, StoreError, Want},
@@ -184,6 +186,12 @@ impl Worker {
     #[must_use]
     pub const fn executors(&self) -> &Arc<Executors> {
         &self.executors
+    }
+
+    /// The outcome of work that returned this.
+    #[must_use]
+    pub(crate) fn outcome(&self, result: &RawValue) -> Outcome {
+        result::outcome(result, self.settings.max_result)
     }
 
     fn is_ending(&self) -> bool {

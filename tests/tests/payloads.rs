@@ -56,6 +56,30 @@ fn what_is_too_large_is_refused_or_fails_with_the_limit() {
 }
 
 #[test]
+fn a_result_that_some_client_could_not_read_fails_for_good_and_costs_no_listing() {
+    let types = r#"
+[jobs.half]
+command = ["sh", "-c", 'printf "[\"\\\\ud800\"]" > $LONGSHORE_RESULT']
+
+[jobs.deep]
+command = ["python3", "-c", "import os; open(os.environ['LONGSHORE_RESULT'], 'w').write('[' * 130 + ']' * 130)"]
+"#;
+    let host = setup(types).start();
+    let client = host.client();
+    for (job_name, why) in
+        [("half", "half a character"), ("deep", "nested more than 100 levels deep")]
+    {
+        let id = client.submit(job_name, json!({}));
+        let job = client.until(&id, "FAILED");
+        assert!(job["error_message"].as_str().unwrap().contains(why), "{job:#}");
+        assert_eq!((&job["attempt"], &job["result"]), (&json!(1), &json!(null)));
+    }
+    assert_eq!(client.search(json!({})).len(), 2);
+    assert_eq!(host.prints_json(&["jobs", "list", "--json"]).as_array().unwrap().len(), 2);
+    host.finish();
+}
+
+#[test]
 fn a_hundred_megabytes_on_stderr_block_nobody_and_their_end_is_kept() {
     let flood = r#"[jobs.flood]
 command = ["sh", "-c", "head -c 100000000 /dev/zero | tr '\\0' 'x' >&2; echo the last words >&2"]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use longshore_plugin_api::Ending;
 
+use super::result;
 use crate::{
     backoff::Backoff,
     job::{CancelReason, Outcome},
@@ -39,18 +40,7 @@ pub(super) enum Step {
 #[must_use]
 pub(super) fn decide(ending: Ending, facts: &Facts) -> Step {
     match ending {
-        Ending::Succeeded { result } if result.get().len() > facts.max_result => {
-            Step::Settle(Outcome::Failed {
-                error: format!(
-                    "the result has {} bytes, the limit (`limits.result`) is {}; return less, or a reference to where it is",
-                    result.get().len(),
-                    facts.max_result
-                ),
-            })
-        }
-        Ending::Succeeded { result } => {
-            Step::Settle(Outcome::Succeeded { result: result.get().to_owned() })
-        }
+        Ending::Succeeded { result } => Step::Settle(result::outcome(&result, facts.max_result)),
         Ending::Failed { transient: true, .. } if facts.retry_count < facts.max_retries => {
             Step::Retry(facts.backoff.delay(facts.retry_count + 1, facts.jitter))
         }
