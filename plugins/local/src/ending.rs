@@ -31,7 +31,7 @@ pub(crate) fn of(directory: &Path, record: &Record) -> Ended {
     let evidence = Evidence { directory, record, job: &job };
     let note = match record.lost {
         0 => String::new(),
-        lost => format!("\n[{lost} bytes of output were lost: the disk was full]\n"),
+        lost => format!("\n[{lost} bytes of output could not be stored; is the disk full?]\n"),
     };
     // The nursery, which writes the record of a killed keeper, has not seen the output.
     let total = (record.cause != Cause::KeeperKilled).then_some(record.output);

@@ -12,7 +12,6 @@ use longshore_plugin_api::{
     Attempt, Ended, Ending, Error, Executor, Facts, Found, Handle, Host, Isolation, Job, JobShape,
     LogChunk, Progress, Run, Scope, Verdict, Work,
 };
-use rustix::fs::{Access, access, statvfs};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -27,7 +26,7 @@ use crate::{
     owner,
     progress::Watcher,
     python::Python,
-    recover, removal,
+    recover, removal, room,
     running::Running,
     spares::Spares,
 };
@@ -106,7 +105,7 @@ impl Executor for Local {
             ));
         }
         self.inner.make_directories()?;
-        check_writable(&settings.cache_dir)?;
+        room::check(&settings.cache_dir, 0)?;
         Python::find(settings)?.check(settings).await
     }
 
@@ -291,7 +290,7 @@ impl Executor for Local {
 
     async fn health(&self) -> Result<(), Error> {
         Python::find(&self.inner.settings)?;
-        check_writable(&self.inner.settings.attempts())
+        room::check(&self.inner.settings.attempts(), 0)
     }
 }
 
@@ -354,17 +353,4 @@ fn state(directory: &AttemptDir, boot_id: &str) -> Result<State, Error> {
 
 fn unknown(attempt: &Attempt) -> Error {
     Error::not_found(format!("there is no attempt {} here", attempt.attempt_tag))
-}
-
-fn check_writable(directory: &Path) -> Result<(), Error> {
-    access(directory, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| not_started("write to", directory, &error.into()))?;
-    match statvfs(directory) {
-        // Some file systems do not count files.
-        Ok(stat) if stat.f_bavail == 0 || (stat.f_files > 0 && stat.f_ffree == 0) => {
-            Err(not_started("write to", directory, &io::ErrorKind::StorageFull.into()))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(not_started("look at", directory, &error.into())),
-    }
 }

@@ -35,6 +35,7 @@ mod progress;
 mod python;
 mod recover;
 mod removal;
+mod room;
 mod running;
 mod spares;
 mod submission;

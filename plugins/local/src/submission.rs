@@ -14,6 +14,7 @@ use crate::{
     failure::not_started,
     keepers::Keeper,
     launch::Launch,
+    room,
     running::{Refused, Submission},
 };
 
@@ -67,6 +68,7 @@ impl Inner {
         let (number, path) = (submission.number, directory.path());
         let launch = Launch::plan(job, number, path, &self.settings, started)?;
         let (tag, params) = (&job.attempt_tag, job.params.get());
+        room::check(&self.settings.attempts(), params.len() as u64)?;
         let created = directory.create(spares, boot_id, &launch.description, params);
         let opened = created.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => submitted_before(tag),

@@ -1,8 +1,8 @@
 //! What a job leaves, and what is said of it.
 
-use longshore_plugin_api::Ending;
+use longshore_plugin_api::{Ending, Executor as _};
 
-use crate::stage::{Stage, failure, function, job, result, shell};
+use crate::stage::{Stage, failure, function, in_time, job, result, shell};
 
 /// A job that counts as a function but runs a shell script, so that it can leave any report.
 ///
@@ -177,4 +177,30 @@ async fn the_last_64_kib_of_output_are_kept() {
         usize::try_from(100_001 - first).unwrap(),
         "whole lines, in order"
     );
+}
+
+#[tokio::test]
+async fn a_job_that_puts_a_pipe_in_the_place_of_its_output_loses_its_output_and_nothing_else() {
+    let stage = Stage::new().await;
+    for (script, kept) in [
+        ("mkfifo ../output.0; echo gone; echo 1 > $LONGSHORE_RESULT", 0),
+        ("mkfifo ../output.1; yes | head -c 300000; echo 1 > $LONGSHORE_RESULT", 256 << 10),
+    ] {
+        let submitted = stage.submit(shell(script)).await;
+        let ended = submitted.ended().await;
+        assert_eq!(result(&ended).trim(), "1");
+        assert!(ended.log_tail.contains("bytes of output could not be stored"), "{script}");
+        assert!(ended.log_tail.len() <= 64 << 10);
+        // A reader is told, and waits for nobody.
+        let read = in_time(stage.local.logs(&submitted.attempt, 0)).await;
+        match kept {
+            0 => assert_eq!(
+                read.unwrap_err().message,
+                "cannot read the output: it is no regular file"
+            ),
+            kept => assert_eq!(read.unwrap().text.len(), kept),
+        }
+        submitted.forget().await;
+    }
+    assert_eq!(std::fs::read_dir(stage.cache.path().join("attempts")).unwrap().count(), 0);
 }
