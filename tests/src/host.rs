@@ -55,6 +55,7 @@ pub struct Setup {
     plugins: Vec<PathBuf>,
     wrapper: Vec<OsString>,
     arguments: Vec<String>,
+    log: String,
 }
 
 /// A host in its directory: running, or killed and not yet started again.
@@ -84,6 +85,7 @@ pub fn setup(config: &str) -> Setup {
         plugins: vec![built().plugin("local")],
         wrapper: Vec::new(),
         arguments: ["serve", "--listen", "127.0.0.1:0"].map(str::to_owned).to_vec(),
+        log: LOG.to_owned(),
     };
     fs::create_dir(setup.path("tmp")).expect("the test's directory is writable");
     setup.config(config)
@@ -139,6 +141,13 @@ impl Setup {
     #[must_use]
     pub fn wrapped(mut self, command: impl IntoIterator<Item = OsString>) -> Self {
         self.wrapper = command.into_iter().collect();
+        self
+    }
+
+    /// Has the host log this, too: `longshore::store=trace`.
+    #[must_use]
+    pub fn logging(mut self, directive: &str) -> Self {
+        self.log = format!("{},{directive}", self.log);
         self
     }
 
@@ -253,7 +262,7 @@ impl TestHost {
                 command.env_remove(name);
             }
         }
-        command.env("LONGSHORE_LOG", LOG);
+        command.env("LONGSHORE_LOG", &self.setup.log);
         command
     }
 

@@ -13,6 +13,7 @@
 pub mod built;
 pub mod chance;
 pub mod client;
+pub mod disk;
 pub mod history;
 pub mod host;
 pub mod leftovers;

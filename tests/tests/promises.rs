@@ -10,6 +10,7 @@ mod exclusive;
 mod payloads;
 mod queue;
 mod refusals;
+mod resources;
 mod retries;
 mod running;
 mod shutdown;

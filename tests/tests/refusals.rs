@@ -1,14 +1,10 @@
 //! What goes wrong outside: plugins that are none, hosts that get in each other's way, a full disk.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use longshore_tests::{
     built::{built, install},
+    disk,
     host::{Setup, fill, lossy},
     setup,
     wait::PATIENCE,
@@ -171,30 +167,14 @@ fn a_bad_submission_is_refused_with_its_field_and_leaves_no_row() {
     host.finish();
 }
 
-/// Starts a host that alone sees a file system of `size` in its directory `disk`. It needs root, or
-/// user namespaces.
-fn with_small_disk(setup: Setup, size: &str) -> Setup {
-    let disk = setup.path("disk");
-    fs::create_dir(&disk).unwrap();
-    let mut command: Vec<OsString> = vec!["unshare".into(), "--mount".into()];
-    if !rustix::process::geteuid().is_root() {
-        command.extend(["--user".into(), "--map-root-user".into()]);
-    }
-    let mount = format!("mount -t tmpfs -o size={size} longshore-test \"$0\" && exec \"$@\"");
-    command.extend(["sh".into(), "-c".into(), mount.into(), disk.into()]);
-    setup.wrapped(command)
-}
-
 #[test]
 fn a_full_disk_refuses_submissions_and_loses_none() {
     let config = format!(
         "{HELLO}\n[database]\nurl = \"sqlite:{{dir}}/disk/jobs.db\"\n[log]\nlevel = \"info\""
     );
-    let host = with_small_disk(setup(&config), "24m").start();
+    let host = disk::small(setup(&config), "24m").start();
     let client = host.client();
-    // The file system is the host's own; we see it through its process.
-    let disk = PathBuf::from(format!("/proc/{}/root", host.pid().as_raw_nonzero()))
-        .join(host.path("disk").strip_prefix("/").unwrap());
+    let disk = disk::seen_by(&host);
     let ballast = disk.join("ballast");
     fill(&ballast, 16 << 20);
 

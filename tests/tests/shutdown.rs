@@ -3,7 +3,7 @@
 use std::fs;
 
 use longshore_tests::{TestHost, leftovers, setup, wait::PATIENCE, wait_until};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 /// Each type runs until its own file is there.
@@ -74,6 +74,47 @@ fn a_terminated_host_lets_short_jobs_end_and_gives_long_ones_back() {
         assert_eq!(job["attempt"], 1, "not started by a host that drains");
     }
     assert_eq!(host.history().faults(), Vec::<String>::new());
+    host.finish();
+}
+
+/// A field of a process, as `/proc` says it.
+fn status(pid: &str, field: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn a_job_that_ends_while_it_is_handed_over_has_ended() {
+    const GATED: &str = r#"
+echo $$ > "$0.pid"
+until [ -e "$0.go" ]; do :; done
+echo '"mine"' > "$LONGSHORE_RESULT"
+"#;
+    let mut host = setup(
+        "[shutdown]\ngrace = \"100ms\"\n[jobs.gated]\ncommand = [\"sh\", \"{dir}/gated.sh\"]",
+    )
+    .file("gated.sh", GATED)
+    .start();
+    let id = host.client().submit("gated", json!({}));
+    let pid = wait_until("it is at work", PATIENCE, || {
+        let pid = fs::read_to_string(host.path("gated.sh.pid")).ok()?;
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    });
+    // Its keeper hears of the end and of the stop at once, as chance would have it one time in many.
+    let keeper = Pid::from_raw(status(&pid, "PPid").parse().unwrap()).unwrap();
+    kill_process(keeper, Signal::STOP).unwrap();
+    host.signal(Signal::TERM);
+    wait_until("it is handed over", PATIENCE, || host.log().contains("handing over").then_some(()));
+    fs::write(host.path("gated.sh.go"), "").unwrap();
+    wait_until("it has ended", PATIENCE, || status(&pid, "State").starts_with('Z').then_some(()));
+    kill_process(keeper, Signal::CONT).unwrap();
+    let ended = host.wait();
+    assert!(ended.success(), "{ended}");
+
+    host.start();
+    let job = host.client().until(&id, "SUCCEEDED");
+    assert_eq!((&job["result"], &job["attempt"]), (&json!("mine"), &json!(1)), "{job:#}");
     host.finish();
 }
 

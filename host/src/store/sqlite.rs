@@ -137,6 +137,7 @@ impl Session {
         statement: &'static Statement,
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
+        tracing::trace!(statement = statement.name);
         self.query(statement, statement.sqlite, &arguments)
     }
 
@@ -147,6 +148,7 @@ impl Session {
         statement: &'static Statement,
         rows: impl IntoIterator<Item = &'a [Value]>,
     ) -> Result<Vec<usize>, StoreError> {
+        tracing::trace!(statement = statement.name, "each");
         let run = || {
             let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
             rows.into_iter()
