@@ -5,7 +5,7 @@ use std::{os::fd::OwnedFd, time::Duration};
 use longshore_keeper::{
     control::{PACKET_BYTES, Reason, Stop},
     order::Order,
-    record::{Cause, Record, Status},
+    record::{self, Cause, Record, Status},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -19,7 +19,7 @@ use rustix::{
 
 use crate::{
     clock, descendants,
-    keeper::Desk,
+    keeper::{self, Desk},
     output::{Drained, Output},
     signals,
     spawn::{self, Failure},
@@ -41,8 +41,13 @@ pub(crate) struct End {
 }
 
 /// Runs an attempt. Returns when nothing of it is left.
-pub(crate) fn keep(order: &Order<'_>, desk: &Desk, directory: &OwnedFd) -> End {
-    match Keeper::start(order, desk, directory) {
+pub(crate) fn keep(
+    order: &Order<'_>,
+    desk: &Desk,
+    directory: &OwnedFd,
+    exit_file: &OwnedFd,
+) -> End {
+    match Keeper::start(order, desk, directory, exit_file) {
         Ok(keeper) => keeper.see_through(),
         Err(NotStarted { cause, status }) => {
             let ended = clock::wall();
@@ -95,8 +100,11 @@ impl<'a> Keeper<'a> {
         order: &Order<'_>,
         desk: &'a Desk,
         directory: &'a OwnedFd,
+        exit_file: &OwnedFd,
     ) -> Result<Self, NotStarted> {
         let (pipe, output) = pipe_with(PipeFlags::CLOEXEC)?;
+        // Before there is anybody to be found by it.
+        keeper::write_line(exit_file, &record::running(rustix::fs::fstat(&pipe)?.st_ino))?;
         // Only our end: the job's own would be non-blocking too if the pipe were made so.
         rustix::fs::fcntl_setfl(&pipe, OFlags::RDONLY | OFlags::NONBLOCK)?;
         // The start gate. A host that was frozen while it submitted must not start work that somebody

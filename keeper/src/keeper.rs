@@ -51,7 +51,7 @@ pub(crate) fn run(control: OwnedFd, deposit: &Deposit) -> Result<()> {
         match (Order::decode(&packet[..bytes]), descriptors) {
             (Some(order), [Some(directory), Some(exit_file)]) => {
                 deposit.leave(&exit_file)?;
-                let end = attempt::keep(&order, &desk, &directory);
+                let end = attempt::keep(&order, &desk, &directory, &exit_file);
                 write(&exit_file, &end.record)?;
                 // Before the word, so that whoever hears it finds the lock free.
                 drop((exit_file, deposit.take()));
@@ -74,6 +74,10 @@ pub(crate) fn run(control: OwnedFd, deposit: &Deposit) -> Result<()> {
 /// Writes the exit record. In place and in one piece: nobody reads the file before the lock is
 /// released, or the word given, and both come later.
 pub(crate) fn write(exit_file: &OwnedFd, record: &Record) -> Result<()> {
-    let line = record.line();
+    write_line(exit_file, &record.line())
+}
+
+/// Writes what stands in the place of the record. Over blanks, so a full disk does not matter.
+pub(crate) fn write_line(exit_file: &OwnedFd, line: &str) -> Result<()> {
     retry_on_intr(|| pwrite(exit_file, line.as_bytes(), RECORD_OFFSET)).map(drop)
 }

@@ -27,7 +27,7 @@
 //!
 //! What can go wrong, and where that lands: keeper killed: the nursery sweeps. Nursery killed: its
 //! keepers go on, the executor starts another. Both killed: the job's main process dies with the
-//! keeper, and `recover` in the executor finds the rest by their environment.
+//! keeper, and `recover` in the executor finds the rest by their environment and output.
 
 mod attempt;
 mod clock;

@@ -122,7 +122,7 @@ impl Nursery {
         let Kept { control, deposit, .. } = self.kept.swap_remove(at);
         if status.exit_status() != Some(0)
             // Without a look there is no proof, hence no record: the executor's own search by
-            // environment is what remains.
+            // environment and output is what remains.
             && self.sweep().is_ok()
             && let Some(exit_file) = deposit.take()
         {

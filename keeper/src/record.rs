@@ -138,6 +138,13 @@ pub fn blank(boot_id: &str) -> String {
     file
 }
 
+/// The line that stands at [`RECORD_OFFSET`] while the attempt runs: the inode of the pipe that the
+/// job's output goes through. Nobody but a descendant has its other end. The record replaces it.
+#[must_use]
+pub fn running(pipe: u64) -> String {
+    format!("pipe={pipe}\n")
+}
+
 /// The `exit` file as it is read back.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Evidence {
@@ -145,6 +152,8 @@ pub struct Evidence {
     pub boot_id: String,
     /// How it ended; `None` while it has not, and for ever if keeper and nursery were both killed.
     pub record: Option<Record>,
+    /// The pipe of its output, while there is no record.
+    pub pipe: Option<u64>,
 }
 
 impl Evidence {
@@ -154,8 +163,9 @@ impl Evidence {
         let (boot, rest) = file.split_once('\n')?;
         let boot_id = boot.strip_prefix("boot=")?.trim_end().to_owned();
         // The line feed that ends the record is its last byte, so half a record is none.
-        let record = rest.split_once('\n').and_then(|(line, _)| Record::parse(line.trim_end()));
-        Some(Self { boot_id, record })
+        let line = rest.split_once('\n').map_or("", |(line, _)| line.trim_end());
+        let pipe = line.strip_prefix("pipe=").and_then(|pipe| pipe.parse().ok());
+        Some(Self { boot_id, record: Record::parse(line), pipe })
     }
 }
 
@@ -181,7 +191,10 @@ mod tests {
                 let (started, ended) = (1_700_000_000_000_000, u64::MAX);
                 let record = Record { cause, status, started, ended, output: ended, lost: ended };
                 let evidence = Evidence::parse(&file_with(&record)).unwrap();
-                assert_eq!(evidence, Evidence { boot_id: BOOT.to_owned(), record: Some(record) });
+                assert_eq!(
+                    evidence,
+                    Evidence { boot_id: BOOT.to_owned(), record: Some(record), pipe: None }
+                );
             }
         }
     }
@@ -191,7 +204,30 @@ mod tests {
         assert_eq!(blank(BOOT).len(), FILE_BYTES);
         assert_eq!(blank(BOOT).find('\n'), Some(usize::try_from(RECORD_OFFSET).unwrap() - 1));
         let evidence = Evidence::parse(&blank(BOOT)).unwrap();
-        assert_eq!(evidence, Evidence { boot_id: BOOT.to_owned(), record: None });
+        assert_eq!(evidence, Evidence { boot_id: BOOT.to_owned(), record: None, pipe: None });
+    }
+
+    #[test]
+    fn the_pipe_is_known_until_the_record_takes_its_place() {
+        let mut file = blank(BOOT).into_bytes();
+        let at = usize::try_from(RECORD_OFFSET).unwrap();
+        let line = running(u64::MAX).into_bytes();
+        file[at..at + line.len()].copy_from_slice(&line);
+        let evidence = Evidence::parse(std::str::from_utf8(&file).unwrap()).unwrap();
+        assert_eq!((evidence.record, evidence.pipe), (None, Some(u64::MAX)));
+
+        let record = Record {
+            cause: Cause::Ended,
+            status: Status::None,
+            started: 0,
+            ended: 0,
+            output: 0,
+            lost: 0,
+        };
+        let line = record.line().into_bytes();
+        file[at..at + line.len()].copy_from_slice(&line);
+        let evidence = Evidence::parse(std::str::from_utf8(&file).unwrap()).unwrap();
+        assert_eq!((evidence.record, evidence.pipe), (Some(record), None));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{removal, spares::Spares};
+use crate::{job_file, processes::Mark, removal, spares::Spares};
 
 /// The current boot's id, on the first line of every `exit` file.
 pub(crate) fn boot_id() -> io::Result<String> {
@@ -127,6 +127,14 @@ impl AttemptDir {
                 None => State::Abandoned,
             }),
         }
+    }
+
+    /// What processes of the attempt are known by, when its keeper is dead.
+    pub(crate) fn mark(&self, tag: &str) -> Mark {
+        let exit_file = job_file::open_regular(&self.path.join("exit"));
+        let evidence = exit_file.ok().and_then(|(file, _)| read_evidence(&file).ok()?);
+        let pipe = evidence.and_then(|evidence| evidence.pipe);
+        Mark { tag: tag.to_owned(), pipe, directory: self.path.clone() }
     }
 
     /// Removes the directory with all that the job left in it. One that is not there is removed.

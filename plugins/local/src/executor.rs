@@ -330,10 +330,10 @@ impl Inner {
         }
     }
 
-    /// Kills whatever carries the attempt's tag, and says whether nothing is left.
+    /// Kills whatever is known to be the attempt's, and says whether nothing is left.
     async fn prove_gone(&self, attempt: &Attempt, directory: &AttemptDir) -> bool {
         let tag = &attempt.attempt_tag;
-        let left = recover::sweep([tag.clone()].into()).await;
+        let left = recover::sweep(vec![directory.mark(tag)]).await;
         match left.stands_against(tag, directory.path()) {
             None => true,
             Some(message) => {

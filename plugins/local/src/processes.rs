@@ -1,40 +1,85 @@
 //! A look at every process of the machine, for those of attempts whose keeper is dead.
 //!
-//! What a job starts inherits its environment, with the attempt's tag in it. A process that threw its
-//! environment away is not seen here; the nursery's sweep sees it, unless that was killed too.
+//! What a job starts inherits its environment, with the attempt's tag in it, and the pipe of its output,
+//! whose other ends nobody else has: either is enough to be killed. Who works in the attempt's
+//! directory, or has a file of it open, may be a person who looks at it: it is not killed, but as long
+//! as it is there nothing is proven. A process that has got rid of all four is not seen here; the
+//! nursery's sweep sees it, unless that was killed too.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
 };
 
 use crate::clock;
 
 const VARIABLE: &[u8] = b"LONGSHORE_ATTEMPT_TAG=";
 
+/// What the processes of an attempt are known by.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) tag: String,
+    /// The inode of its output's pipe, where its keeper got as far as to note it.
+    pub(crate) pipe: Option<u64>,
+    pub(crate) directory: PathBuf,
+}
+
+/// What a process shows of itself.
+struct Shown {
+    environment: Vec<u8>,
+    /// Where its current and root directory and its open files are; pipes by their inodes.
+    links: Vec<PathBuf>,
+}
+
+impl Shown {
+    /// Looks at a process as far as it lets us; the environment is what it must.
+    fn of(process: &Path) -> io::Result<Self> {
+        let environment = fs::read(process.join("environ"))?;
+        let files = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        let links = [process.join("cwd"), process.join("root")]
+            .into_iter()
+            .chain(files.map(|file| file.path()))
+            .filter_map(|link| fs::read_link(link).ok())
+            .collect();
+        Ok(Self { environment, links })
+    }
+
+    fn belongs_to(&self, mark: &Mark) -> bool {
+        let pipe = mark.pipe.map(|inode| PathBuf::from(format!("pipe:[{inode}]")));
+        tag_in(&self.environment) == Some(&mark.tag)
+            || pipe.is_some_and(|pipe| self.links.contains(&pipe))
+    }
+
+    fn is_in(&self, directory: &Path) -> bool {
+        self.links.iter().any(|link| link.starts_with(directory))
+    }
+}
+
 /// What a look brought.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// Processes by the tag that they carry.
-    pub(crate) by_tag: HashMap<String, Vec<Pid>>,
+    /// The processes of an attempt, by its tag.
+    pub(crate) of: HashMap<String, Vec<Pid>>,
+    /// Those that only have to do with its directory, likewise.
+    pub(crate) near: HashMap<String, Vec<Pid>>,
     /// When, since the machine started, the youngest process of this user began into which we could
     /// not look.
     pub(crate) youngest_closed: Option<Duration>,
 }
 
-/// Looks for processes that carry one of `tags`.
+/// Looks for the processes of attempts.
 ///
 /// # Errors
 ///
 /// `/proc` cannot be read.
-pub(crate) fn carrying(tags: &HashSet<&str>) -> io::Result<Found> {
+pub(crate) fn look_for(marks: &[Mark]) -> io::Result<Found> {
     let me = rustix::process::geteuid();
     let mut found = Found::default();
     for entry in fs::read_dir("/proc")? {
@@ -43,13 +88,21 @@ pub(crate) fn carrying(tags: &HashSet<&str>) -> io::Result<Found> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let Some(pid) = Pid::from_raw(pid) else {
+        // We ourselves may be reading the output.
+        let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != getpid()) else {
             continue;
         };
-        match fs::read(entry.path().join("environ")) {
-            Ok(environment) => {
-                if let Some(tag) = tag_in(&environment).filter(|tag| tags.contains(tag)) {
-                    found.by_tag.entry(tag.to_owned()).or_default().push(pid);
+        match Shown::of(&entry.path()) {
+            Ok(shown) => {
+                for mark in marks {
+                    let whose = if shown.belongs_to(mark) {
+                        &mut found.of
+                    } else if shown.is_in(&mark.directory) {
+                        &mut found.near
+                    } else {
+                        continue;
+                    };
+                    whose.entry(mark.tag.clone()).or_default().push(pid);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -86,9 +139,9 @@ fn began(process: &Path) -> Option<Duration> {
     Some(ticks().map_or_else(clock::since_boot, since_boot))
 }
 
-/// Kills a process, if it is still one that carries the tag. Through a pidfd, because the pid may be
+/// Kills a process, if it is still one of the attempt's. Through a pidfd, because the pid may be
 /// a stranger's by now.
-pub(crate) fn kill(pid: Pid, tag: &str) {
+pub(crate) fn kill(pid: Pid, mark: &Mark) {
     let process = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(process) => process,
         Err(Errno::SRCH) => return,
@@ -97,8 +150,8 @@ pub(crate) fn kill(pid: Pid, tag: &str) {
             return;
         }
     };
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
-    if environment.is_ok_and(|environment| tag_in(&environment) == Some(tag)) {
+    let shown = Shown::of(Path::new(&format!("/proc/{}", pid.as_raw_nonzero())));
+    if shown.is_ok_and(|shown| shown.belongs_to(mark)) {
         let _ = pidfd_send_signal(&process, Signal::KILL);
     }
 }

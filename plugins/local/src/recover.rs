@@ -6,7 +6,9 @@
 //!              └──── not ────────────────────────────────────► unknown
 //!  lock free, no record ─┐                     ┌─ none left ─► gone
 //!  no directory ─────────┴─ kill what carries ─┴─ some left,
-//!                           the tag              or a process
+//!                           the tag or writes    or somebody in
+//!                           to its output        the directory,
+//!                                                or a process
 //!                                                nobody may
 //!                                                look into ──► unknown
 //!  made before the machine started ──────────────────────────► gone
@@ -14,19 +16,15 @@
 //!
 //! A keeper that loses its host kills its job at once, so what this finds is nearly always a record.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs, io,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::HashMap, fs, io, path::Path, sync::Arc, time::Duration};
 
-use longshore_plugin_api::{Found, Verdict};
+use longshore_plugin_api::{self as api, Verdict};
 use rustix::process::Pid;
 
 use crate::{
     attempt_dir::{AttemptDir, State},
-    clock, processes,
+    clock,
+    processes::{self, Found, Mark},
 };
 
 /// How long dying work may take before we answer that we do not know.
@@ -44,19 +42,19 @@ pub(crate) async fn verdicts(attempts: Vec<(String, AttemptDir)>, boot_id: &str)
     let until = clock::since_boot() + PATIENCE;
     for (tag, directory) in attempts {
         match settled(&directory, boot_id, until).await {
-            Ok(State::Ended(_)) => drop(found.insert(tag, Found::Here)),
+            Ok(State::Ended(_)) => drop(found.insert(tag, api::Found::Here)),
             Ok(State::OtherBoot) => {
                 remove(&directory);
-                found.insert(tag, Found::Gone);
+                found.insert(tag, api::Found::Gone);
             }
             Ok(State::Abandoned | State::Missing) => unproven.push((tag, directory)),
             Ok(State::Locked) => {
                 let message = "its keeper is still at work".to_owned();
-                found.insert(tag, Found::Unknown { message });
+                found.insert(tag, api::Found::Unknown { message });
             }
             Err(error) => {
                 let message = format!("its directory cannot be read: {error}");
-                found.insert(tag, Found::Unknown { message });
+                found.insert(tag, api::Found::Unknown { message });
             }
         }
     }
@@ -76,20 +74,20 @@ async fn settled(directory: &AttemptDir, boot_id: &str, until: Duration) -> io::
     }
 }
 
-async fn prove(attempts: Vec<(String, AttemptDir)>) -> Vec<(String, Found)> {
+async fn prove(attempts: Vec<(String, AttemptDir)>) -> Vec<(String, api::Found)> {
     if attempts.is_empty() {
         return Vec::new();
     }
-    let tags = attempts.iter().map(|(tag, _)| tag.clone()).collect();
-    let left = sweep(tags).await;
+    let marks = attempts.iter().map(|(tag, directory)| directory.mark(tag)).collect();
+    let left = sweep(marks).await;
     attempts
         .into_iter()
         .map(|(tag, directory)| {
             let verdict = match left.stands_against(&tag, directory.path()) {
-                Some(message) => Found::Unknown { message },
+                Some(message) => api::Found::Unknown { message },
                 None => {
                     remove(&directory);
-                    Found::Gone
+                    api::Found::Gone
                 }
             };
             (tag, verdict)
@@ -100,8 +98,7 @@ async fn prove(attempts: Vec<(String, AttemptDir)>) -> Vec<(String, Found)> {
 /// What a sweep could not do away with.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
-    by_tag: HashMap<String, Vec<Pid>>,
-    youngest_closed: Option<Duration>,
+    found: Found,
     error: Option<String>,
 }
 
@@ -111,44 +108,50 @@ impl Left {
         if let Some(error) = &self.error {
             return Some(format!("the machine's processes cannot be listed: {error}"));
         }
-        if let Some(pids) = self.by_tag.get(tag) {
-            let pids: Vec<_> = pids.iter().map(|pid| pid.as_raw_nonzero().to_string()).collect();
-            return Some(format!("processes of it do not die: {}", pids.join(", ")));
+        if let Some(pids) = self.found.of.get(tag) {
+            return Some(format!("processes of it do not die: {}", listed(pids)));
+        }
+        if let Some(pids) = self.found.near.get(tag) {
+            let (path, pids) = (directory.display(), listed(pids));
+            return Some(format!(
+                "processes are at work in `{path}` and may be the job's: {pids} (hint: end them)"
+            ));
         }
         // What began before the attempt was made is not of it.
-        let closed_to_us = self.youngest_closed?;
+        let closed_to_us = self.found.youngest_closed?;
         let made = made(directory)?;
         (closed_to_us + CLOCK_SLACK > made)
             .then(|| "a process of this user that began after it cannot be looked into".to_owned())
     }
 }
 
-/// Kills every process that carries one of the tags, until there is none or patience is over.
-pub(crate) async fn sweep(tags: HashSet<String>) -> Left {
+fn listed(pids: &[Pid]) -> String {
+    let pids: Vec<_> = pids.iter().map(|pid| pid.as_raw_nonzero().to_string()).collect();
+    pids.join(", ")
+}
+
+/// Kills every process of these attempts, until there is none or patience is over.
+pub(crate) async fn sweep(marks: Vec<Mark>) -> Left {
     let until = clock::since_boot() + PATIENCE;
+    let marks = Arc::new(marks);
     loop {
-        let tags = tags.clone();
-        // Reads a file of every process there is.
+        let marks = Arc::clone(&marks);
+        // Reads several files of every process there is.
         let look = tokio::task::spawn_blocking(move || {
-            let tags = tags.iter().map(String::as_str).collect();
-            let found = processes::carrying(&tags)?;
-            for (tag, pids) in &found.by_tag {
-                pids.iter().for_each(|pid| processes::kill(*pid, tag));
+            let found = processes::look_for(&marks)?;
+            for mark in &*marks {
+                let pids = found.of.get(&mark.tag).into_iter().flatten();
+                pids.for_each(|pid| processes::kill(*pid, mark));
             }
             Ok::<_, io::Error>(found)
         });
         let found = match look.await {
             Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                return Left { error: Some(error.to_string()), ..Left::default() };
-            }
-            Err(error) => {
-                return Left { error: Some(error.to_string()), ..Left::default() };
-            }
+            Ok(Err(error)) => return Left { error: Some(error.to_string()), ..Left::default() },
+            Err(error) => return Left { error: Some(error.to_string()), ..Left::default() },
         };
-        if found.by_tag.is_empty() || clock::since_boot() > until {
-            let processes::Found { by_tag, youngest_closed } = found;
-            return Left { by_tag, youngest_closed, error: None };
+        if found.of.is_empty() || clock::since_boot() > until {
+            return Left { found, error: None };
         }
         tokio::time::sleep(PAUSE).await;
     }

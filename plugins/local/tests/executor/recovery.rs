@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use longshore_plugin_api::{Attempt, Ending, Executor as _, Found};
+use rustix::process::Pid;
 
 use crate::stage::{
     Stage, attempt_of, command, in_time, kill, parent, processes_with, shell, until,
@@ -67,6 +68,52 @@ async fn work_whose_keepers_were_killed_is_found_by_its_tag() {
     assert!(!directory.exists());
     // Asked again, it is the same.
     assert_eq!(found(&stage, &attempt).await, Found::Gone);
+}
+
+/// A job of which one process has thrown its environment away and does what `kept` says, its pid in
+/// `hidden`; it has outlived its keeper and the nursery.
+async fn hidden(stage: &Stage, kept: &str) -> (Attempt, Pid) {
+    let script = format!("env -i setsid sh -c '{kept}' & echo $$ > pid; wait");
+    let submitted = stage.submit(shell(&script)).await;
+    let hidden = Pid::from_raw(submitted.file("hidden").await.parse().unwrap()).unwrap();
+    let job = submitted.pid().await;
+    let keeper = submitted.keeper_of(job);
+    kill(parent(keeper));
+    kill(keeper);
+    until("the main process dies with its keeper", || is_dead(job).then_some(())).await;
+    (submitted.attempt, hidden)
+}
+
+fn is_dead(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
+#[tokio::test]
+async fn work_without_its_environment_is_found_by_its_output() {
+    let stage = Stage::new().await;
+    let (attempt, hidden) = hidden(&stage, "echo $$ > hidden; cd /; exec sleep 1000").await;
+    let stage = stage.restarted().await;
+    assert_eq!(found(&stage, &attempt).await, Found::Gone);
+    assert!(is_dead(hidden));
+}
+
+#[tokio::test]
+async fn whoever_is_in_the_directory_is_not_killed_and_nothing_is_proven_meanwhile() {
+    let mut stage = Stage::new().await;
+    for kept in [
+        "exec >/dev/null 2>&1; echo $$ > hidden; exec sleep 1000",
+        "exec >/dev/null 2>&1 3>held; echo $$ > hidden; cd /; exec sleep 1000",
+    ] {
+        let (attempt, hidden) = hidden(&stage, kept).await;
+        stage = stage.restarted().await;
+        let Found::Unknown { message } = found(&stage, &attempt).await else { panic!("{kept}") };
+        assert!(message.contains(&hidden.as_raw_nonzero().to_string()), "{message}");
+        assert!(!is_dead(hidden), "it may be a person's shell");
+        kill(hidden);
+        until("it is dead", || is_dead(hidden).then_some(())).await;
+        assert_eq!(found(&stage, &attempt).await, Found::Gone);
+    }
 }
 
 #[tokio::test]
