@@ -71,7 +71,8 @@ pub struct PythonEnvironment {
     pub index_url: Option<String>,
 }
 
-/// Kubernetes-style quantities (`500m`, `1Gi`) by resource name.
+/// Kubernetes-style quantities (`500m`, `1Gi`) by resource name. An executor that cannot enforce them
+/// runs the job all the same, and says so in its log.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resources {

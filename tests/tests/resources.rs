@@ -152,3 +152,19 @@ fn one_statement_renews_the_leases_of_all_jobs() {
     }
     host.finish();
 }
+
+#[test]
+fn what_a_type_may_use_is_enforced_by_nobody_and_the_host_says_so_once() {
+    let limited = r#"
+[jobs.limited]
+command = ["true"]
+resources = { limits = { memory = "1Mi" } }
+"#;
+    let host = setup(limited).start();
+    let client = host.client();
+    for _ in 0..3 {
+        client.result(&client.submit("limited", json!({})));
+    }
+    assert_eq!(host.log().matches("`resources` are not enforced here").count(), 1);
+    host.finish();
+}

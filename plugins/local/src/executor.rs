@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, Once, OnceLock},
     time::Duration,
 };
 
@@ -52,6 +52,8 @@ pub(crate) struct Inner {
     host: Host,
     pub(crate) running: Running,
     started: OnceLock<Started>,
+    /// Whether it was said that nobody enforces what a type may use.
+    unenforced: Once,
     /// One task per attempt at work; they end with the executor.
     pub(crate) followers: Mutex<JoinSet<()>>,
 }
@@ -80,6 +82,7 @@ impl Executor for Local {
                 host,
                 running: Running::default(),
                 started: OnceLock::new(),
+                unenforced: Once::new(),
                 followers: Mutex::default(),
             }),
         })
@@ -162,6 +165,16 @@ impl Executor for Local {
     }
 
     fn validate_job(&self, job: &JobShape) -> Result<(), Error> {
+        if job.resources.is_some() {
+            // Not refused: the same type may run elsewhere tomorrow.
+            self.inner.unenforced.call_once(|| {
+                tracing::warn!(
+                    job_type = job.job_type,
+                    "`resources` are not enforced here: jobs are plain processes of this machine \
+                     (hint: limit the host's service, or use an executor with containers)"
+                );
+            });
+        }
         let Run::Command(command) = &job.run else {
             return Ok(());
         };

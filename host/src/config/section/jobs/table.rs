@@ -217,7 +217,7 @@ impl JobTable {
         );
         self.resources = table.optional_section(
             "resources",
-            "What the work needs and may use, as Kubernetes writes it (`500m`, `1Gi`).",
+            "What the work needs and may use, as Kubernetes writes it (`500m`, `1Gi`). The executor passes it on to what it runs jobs in. `local` runs plain processes: it sets none of it aside and enforces none of it.",
             |table| {
                 let requests = table
                     .key("requests", MapOf(QUANTITY))
