@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -62,6 +62,18 @@ pub enum TokenError {
         path: PathBuf,
         /// Its mode.
         mode: u32,
+    },
+    /// Somebody else has written the admin token, and knows it.
+    #[error(
+        "the admin token `{path}` belongs to user {owner}, this is user {user}; run as the user to whom it belongs, or delete it for a new one"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's id.
+        owner: u32,
+        /// This process's user.
+        user: u32,
     },
 }
 
@@ -134,52 +146,93 @@ impl Caller {
 
 /// Reads the admin token, or draws it: 32 random bytes in hexadecimal.
 fn admin_token(state_dir: &Path) -> Result<String, TokenError> {
-    let path = admin_token_path(state_dir);
-    let failed = |step| {
-        let path = path.clone();
-        move |source| TokenError::Admin { step, path, source }
-    };
-    match fs::metadata(&path) {
-        Ok(metadata) => {
-            let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(TokenError::Exposed { path, mode });
-            }
-            let token = fs::read_to_string(&path).map_err(failed("read"))?.trim().to_owned();
-            if token.len() < 32 {
-                let short = io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "too short; delete it for a new one",
-                );
-                return Err(failed("read")(short));
-            }
-            Ok(token)
+    match kept_admin_token(state_dir, rustix::process::geteuid().as_raw())? {
+        Some(token) => Ok(token),
+        None => {
+            let path = admin_token_path(state_dir);
+            draw(&path).map_err(|source| TokenError::Admin { step: "write", path, source })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut bytes = [0; 32];
-            getrandom::fill(&mut bytes)
-                .map_err(|error| failed("write")(io::Error::other(error)))?;
-            let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            // Under another name first: a reader never sees half a token.
-            let draft = path.with_extension("draft");
-            let _ = fs::remove_file(&draft);
-            let write = || -> io::Result<()> {
-                let mut file =
-                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-                file.write_all(token.as_bytes())?;
-                file.sync_all()?;
-                fs::rename(&draft, &path)
-            };
-            write().map_err(failed("write"))?;
-            Ok(token)
-        }
-        Err(error) => Err(failed("read")(error)),
     }
+}
+
+/// The admin token, if there is one. It must be a secret of that user's own: what somebody else wrote
+/// or can read opens the door to them.
+pub(crate) fn kept_admin_token(state_dir: &Path, user: u32) -> Result<Option<String>, TokenError> {
+    let path = admin_token_path(state_dir);
+    let read = || -> io::Result<_> {
+        let mut file = File::open(&path)?;
+        // Of the open file: the name could be another's by now.
+        let metadata = file.metadata()?;
+        let mut token = String::new();
+        file.read_to_string(&mut token)?;
+        Ok((token.trim().to_owned(), metadata))
+    };
+    let (token, metadata) = match read() {
+        Ok(read) => read,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(TokenError::Admin { step: "read", path, source }),
+    };
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
+    if owner != user {
+        return Err(TokenError::Foreign { path, owner, user });
+    }
+    if mode & 0o077 != 0 {
+        return Err(TokenError::Exposed { path, mode });
+    }
+    if token.len() < 32 {
+        let short = "too short; delete it for a new one";
+        let source = io::Error::new(io::ErrorKind::InvalidData, short);
+        return Err(TokenError::Admin { step: "read", path, source });
+    }
+    Ok(Some(token))
+}
+
+fn draw(path: &Path) -> io::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Under another name first: a reader never sees half a token.
+    let draft = path.with_extension("draft");
+    let _ = fs::remove_file(&draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(token.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    Ok(token)
 }
 
 /// Names no token.
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.known.iter().map(|(_, caller)| &caller.name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_admin_token_is_drawn_once_and_is_its_users_own_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, user) = (directory.path(), rustix::process::geteuid().as_raw());
+        let path = admin_token_path(state);
+        assert!(kept_admin_token(state, user).unwrap().is_none());
+        let token = admin_token(state).unwrap();
+        assert_eq!((token.len(), admin_token(state).unwrap()), (64, token));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let refused = kept_admin_token(state, user + 1).unwrap_err();
+        assert!(matches!(refused, TokenError::Foreign { owner, .. } if owner == user), "{refused}");
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = admin_token(state).unwrap_err();
+            assert!(matches!(refused, TokenError::Exposed { .. }), "{mode:o}: {refused}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "short").unwrap();
+        let refused = admin_token(state).unwrap_err();
+        assert!(matches!(refused, TokenError::Admin { step: "read", .. }), "{refused}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod cli_lock;
 mod cli_logs;
+mod cli_serve;
 mod crashes;
 mod examples;
 mod exclusive;
