@@ -6,6 +6,8 @@
 
 #[path = "cli/desk.rs"]
 mod desk;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/host.rs"]
 mod host;
 
@@ -454,31 +456,4 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         stderr.contains("cannot write the answer") && stderr.contains("No space left"),
         "{stderr}"
     );
-}
-
-#[test]
-fn a_doctor_finds_a_fresh_place_well_but_for_its_executor() {
-    let desk = Desk::new();
-    desk.configure(RIGHT);
-    fs::create_dir(desk.path("plugins")).unwrap();
-    let said = desk.run(&["doctor", "--json"]);
-    assert_eq!(said.code, 1, "{said}");
-    let findings: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).unwrap();
-    let failed: Vec<_> =
-        findings.iter().filter(|f| f["level"] == "fail").map(|f| &f["subject"]).collect();
-    assert_eq!(failed, ["executors"], "{said}");
-    // Looking changes nothing.
-    assert!(!desk.path("state").exists());
-}
-
-#[test]
-fn a_doctor_finds_a_state_directory_that_others_may_write() {
-    let desk = Desk::new();
-    desk.configure(RIGHT);
-    fs::create_dir(desk.path("state")).unwrap();
-    fs::set_permissions(desk.path("state"), fs::Permissions::from_mode(0o777)).unwrap();
-    let said = desk.run(&["doctor"]);
-    assert_eq!(said.code, 1, "{said}");
-    assert!(said.stdout.contains("others may write `[DIR]/state` (mode 777)"), "{said}");
-    assert!(said.stdout.contains("(hint: `chmod 700 [DIR]/state`)"), "{said}");
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails here")]
 
+mod cli_doctor;
 mod cli_lock;
 mod cli_logs;
 mod cli_serve;

@@ -89,6 +89,12 @@ impl Client {
         self.read(response)
     }
 
+    /// Reads something that a host says with more than one status.
+    pub(super) fn status(&self, path: &str) -> Result<(u16, Value), ClientError> {
+        let response = self.exchange(Method::GET, path, None, Some(ANSWER))?;
+        Ok((response.status().as_u16(), self.read(response)?))
+    }
+
     /// Asks for something that changes the host.
     pub(super) fn send_json(
         &self,
@@ -114,7 +120,24 @@ impl Client {
         Ok(Headed { body, headers: parts.headers })
     }
 
+    /// Asks, and takes no for an error.
     fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        deadline: Option<Duration>,
+    ) -> Result<Response<Body>, ClientError> {
+        let mut response = self.exchange(method, path, body, deadline)?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            return Ok(response);
+        }
+        let text = response.body_mut().with_config().limit(1 << 20).read_to_string();
+        Err(self.refusal(status, &text.unwrap_or_default()))
+    }
+
+    fn exchange(
         &self,
         method: Method,
         path: &str,
@@ -137,13 +160,7 @@ impl Client {
                 .map_err(Error::from)
                 .and_then(|request| self.run(request, deadline)),
         };
-        let mut response = sent.map_err(|error| self.unreachable(error))?;
-        let status = response.status().as_u16();
-        if (200..300).contains(&status) {
-            return Ok(response);
-        }
-        let text = response.body_mut().with_config().limit(1 << 20).read_to_string();
-        Err(self.refusal(status, &text.unwrap_or_default()))
+        sent.map_err(|error| self.unreachable(error))
     }
 
     fn run(

@@ -15,13 +15,14 @@ use clap::Args;
 
 use self::finding::{Finding, Level};
 use super::{block_on, error::CliError, exit::Exit, logging, output::Output, reach, reach::Reach};
+use crate::{identity, plugin::{Pins, Registry}};
 
 /// Checks everything around the host, and says how to mend it
 ///
 /// The configuration, the state directory and its disk, the database, plugins, executors, Python, the
-/// host itself and its clock. Changes nothing that is the host's. While no host runs, it opens the
-/// executors for a moment to ask what they need, and they may make directories of their own. Ends with
-/// 1 if something fails; a warning is no failure.
+/// host itself and its clock. Starts nothing and changes nothing. A host that runs is asked how its
+/// executors are; while none runs, the executors themselves are asked what they need. Ends with 1 if
+/// something fails; a warning is no failure.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   $ longshore doctor --config /etc/longshore/longshore.toml")]
@@ -74,11 +75,14 @@ impl Doctor {
             step: "make a directory for copies of the plugins".to_owned(),
             source,
         })?;
-        let registry = crate::plugin::Registry::discover(
-            &config.plugins.dir,
-            scratch.path(),
-            &crate::plugin::Pins::read(&config.plugins.lock, config.plugins.require_pins),
-        );
+        let pins = Pins::read(&config.plugins.lock, config.plugins.require_pins);
+        let mut registry =
+            Registry::discover(&config.plugins.dir, scratch.path(), &pins).relative_to(&config.dir);
+        // The executors look at the places that the host gives them, if they are there already: what
+        // an executor makes must not be this command's, which may run as another user.
+        if identity::privacy(&config.state_dir).is_ok() {
+            registry = registry.executors_below(&config.state_dir);
+        }
         say(plugins::examine(&registry.list()))?;
         say(block_on(executors::examine(&config, &registry, &seat))?)?;
         say(block_on(python::examine(&config))?)

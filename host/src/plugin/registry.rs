@@ -96,6 +96,13 @@ impl Registry {
         self
     }
 
+    /// Gives executors their directories below `state_dir`, wherever the copies are.
+    #[must_use]
+    pub fn executors_below(mut self, state_dir: &Path) -> Self {
+        state_dir.clone_into(&mut self.state_dir);
+        self
+    }
+
     fn refuse(&mut self, problem: PluginProblem) {
         tracing::warn!(code = %problem.code, "{problem}");
         self.refused.push((problem, clock::wall_us()));
@@ -171,9 +178,37 @@ impl Registry {
         events: Arc<dyn Events>,
     ) -> Result<Arc<dyn HostedExecutor>, PluginProblem> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.unknown(name))?;
-        let problem = |code, message: String| {
-            PluginProblem::new(code, format!("executor `{executor}`: {message}")).plugin(name)
-        };
+        let hosted = self.prepare(executor, plugin, config, events).await?;
+        hosted.start().await.map_err(|e| failed(executor, name, Code::Start, &e))?;
+        let Note { version, api, .. } = &plugin.note;
+        tracing::info!(executor, plugin = name, %version, %api, digest = &plugin.digest[..12], "executor ready");
+        Ok(Arc::new(hosted))
+    }
+
+    /// As [`open`](Self::open), up to what it needs: the executor is asked, and not started.
+    ///
+    /// # Errors
+    ///
+    /// One for each step.
+    pub async fn check(
+        &self,
+        executor: &str,
+        plugin: &str,
+        config: &Value,
+    ) -> Result<(), PluginProblem> {
+        let plugin = self.plugins.get(plugin).ok_or_else(|| self.unknown(plugin))?;
+        self.prepare(executor, plugin, config, Arc::new(())).await.map(drop)
+    }
+
+    async fn prepare(
+        &self,
+        executor: &str,
+        plugin: &Plugin,
+        config: &Value,
+        events: Arc<dyn Events>,
+    ) -> Result<Verbs<InProcess>, PluginProblem> {
+        let name = &*plugin.note.name;
+        let problem = |code, message: String| problem(executor, name, code, &message);
         let loaded = plugin.loaded.get_or_init(|| plugin.load()).await.clone()?;
 
         let mistakes = schema::mistakes(&loaded.description.config_schema, config);
@@ -208,16 +243,9 @@ impl Registry {
             options_schema: loaded.description.options_schema,
             transport,
         };
-        let step = |code: Code| {
-            move |e: Error| {
-                problem(if e.kind == ErrorKind::Hung { Code::Hung } else { code }, located(&e))
-            }
-        };
-        hosted.check_requirements().await.map_err(step(Code::Requirements))?;
-        hosted.start().await.map_err(step(Code::Start))?;
-        let Note { version, api, .. } = &plugin.note;
-        tracing::info!(executor, plugin = name, %version, %api, digest = &plugin.digest[..12], "executor ready");
-        Ok(Arc::new(hosted))
+        let needs = hosted.check_requirements().await;
+        needs.map_err(|e| failed(executor, name, Code::Requirements, &e))?;
+        Ok(hosted)
     }
 
     fn unknown(&self, name: &str) -> PluginProblem {
@@ -341,6 +369,16 @@ fn duplicate(name: &str, file: &Path, other: &Path) -> PluginProblem {
     let message =
         format!("`{other}` says that it is plugin `{name}` too, so neither is used; remove one");
     PluginProblem::new(Code::Duplicate, message).file(file).plugin(name)
+}
+
+fn problem(executor: &str, plugin: &str, code: Code, message: &str) -> PluginProblem {
+    PluginProblem::new(code, format!("executor `{executor}`: {message}")).plugin(plugin)
+}
+
+/// What a verb of an executor that is being opened has failed with.
+fn failed(executor: &str, plugin: &str, code: Code, e: &Error) -> PluginProblem {
+    let code = if e.kind == ErrorKind::Hung { Code::Hung } else { code };
+    problem(executor, plugin, code, &located(e))
 }
 
 fn located(e: &Error) -> String {

@@ -1,7 +1,5 @@
 //! The executors: whether each has what it needs.
 
-use std::{sync::Arc, time::Duration};
-
 use serde::Deserialize;
 
 use super::{
@@ -20,7 +18,7 @@ pub(super) async fn examine(config: &Config, registry: &Registry, seat: &Seat) -
             "not looked at: a host that does not answer may be using them",
             "start the host, or end it, and look again",
         )],
-        Seat::Free => opened(config, registry).await,
+        Seat::Free => checked(config, registry).await,
     }
 }
 
@@ -54,16 +52,13 @@ fn asked(client: &Client) -> Vec<Finding> {
     executors.into_iter().map(finding).collect()
 }
 
-/// Opens each for a moment. No host runs, so nobody is disturbed.
-async fn opened(config: &Config, registry: &Registry) -> Vec<Finding> {
+/// Asks each what it needs. No host runs, so nobody is disturbed, and nothing is started.
+async fn checked(config: &Config, registry: &Registry) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, executor) in &config.executors {
-        let open = registry.open(name, &executor.plugin, &executor.config, Arc::new(())).await;
-        findings.push(match open {
-            Ok(open) => match open.stop(Duration::from_secs(5)).await {
-                Ok(()) => ok(SUBJECT, format!("`{name}` has what it needs")),
-                Err(error) => failed(SUBJECT, format!("`{name}` does not stop: {error}")),
-            },
+        let checked = registry.check(name, &executor.plugin, &executor.config).await;
+        findings.push(match checked {
+            Ok(()) => ok(SUBJECT, format!("`{name}` has what it needs")),
             Err(problem) => failed(SUBJECT, format!("{}: {problem}", problem.code)),
         });
     }

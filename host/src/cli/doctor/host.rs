@@ -41,18 +41,19 @@ pub(super) fn examine(config: &Config, reach: &Reach, path: Option<&Path>) -> (V
         Ok(client) => client,
         Err(CliError::Client(ClientError::NoAdminToken { .. })) if !taken => {
             let finding = ok(SUBJECT, "none has started here yet; `longshore serve` starts one");
-            return (vec![finding, own_clock()], Seat::Free);
+            return (vec![finding, own_clock(now())], Seat::Free);
         }
         Err(error) => {
             let seat = if taken { Seat::Silent } else { Seat::Free };
-            return (vec![failed(SUBJECT, format!("{:#}", Chain(&error))), own_clock()], seat);
+            return (vec![failed(SUBJECT, format!("{:#}", Chain(&error))), own_clock(now())], seat);
         }
     };
     match client.text("/api/3.0/server-info") {
         Ok(answer) => {
             let mut findings = vec![known(&client, &answer.body)];
             findings.push(ready(&client));
-            findings.push(clocks(answer.header("date")).unwrap_or_else(own_clock));
+            let clock = answer.header("date").and_then(|date| clocks(date, now()));
+            findings.push(clock.unwrap_or_else(|| own_clock(now())));
             (findings, Seat::Answers(client))
         }
         Err(error) => {
@@ -67,7 +68,7 @@ pub(super) fn examine(config: &Config, reach: &Reach, path: Option<&Path>) -> (V
                 ),
                 _ => failed(SUBJECT, format!("{:#}", Chain(&error))),
             };
-            (vec![finding, own_clock()], if taken { Seat::Silent } else { Seat::Free })
+            (vec![finding, own_clock(now())], if taken { Seat::Silent } else { Seat::Free })
         }
     }
 }
@@ -76,7 +77,8 @@ pub(super) fn examine(config: &Config, reach: &Reach, path: Option<&Path>) -> (V
 /// belong to whoever asks.
 fn is_taken(lock: &Path) -> bool {
     let Ok(file) = File::open(lock) else { return false };
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    // Shared, for as long as it takes to close the file: two that look do not take each other for a host.
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err()
 }
 
 fn known(client: &Client, answer: &str) -> Finding {
@@ -97,15 +99,21 @@ fn known(client: &Client, answer: &str) -> Finding {
 
 fn ready(client: &Client) -> Finding {
     const SUBJECT: &str = "host health";
-    match client.get("/api/3.0/health/ready") {
-        Ok(_) => ok(SUBJECT, "it takes jobs"),
+    match client.status("/api/3.0/health/ready") {
+        Ok((200, _)) => ok(SUBJECT, "it takes jobs"),
+        Ok((_, health)) => {
+            let problems = health["problems"].as_array().into_iter().flatten();
+            let problems: Vec<_> = problems.filter_map(Value::as_str).collect();
+            let what = format!("it takes no jobs now: {}", problems.join(", "));
+            fail(SUBJECT, what, "its log says more; `draining` means that it is about to stop")
+        }
         Err(error) => failed(SUBJECT, format!("{:#}", Chain(&error))),
     }
 }
 
-fn clocks(date: Option<&str>) -> Option<Finding> {
-    let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date?).ok()?.as_second();
-    let apart = theirs.abs_diff(now());
+fn clocks(date: &str, now: i64) -> Option<Finding> {
+    let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?.as_second();
+    let apart = theirs.abs_diff(now);
     Some(if apart <= TOLERATED {
         ok("clock", "the host's and this one agree")
     } else {
@@ -118,13 +126,36 @@ fn clocks(date: Option<&str>) -> Option<Finding> {
     })
 }
 
-fn own_clock() -> Finding {
-    if now() > PAST {
-        return ok("clock", Timestamp::now().strftime("%F %T UTC").to_string());
+fn own_clock(now: i64) -> Finding {
+    if let Some(now) = Timestamp::from_second(now).ok().filter(|_| now > PAST) {
+        return ok("clock", now.strftime("%F %T UTC").to_string());
     }
     fail("clock", "this machine's clock is years behind", "set it by NTP, or jobs are never due")
 }
 
 fn now() -> i64 {
     clock::wall_us() / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::finding::Level, *};
+
+    const NOON: &str = "Sun, 01 Mar 2026 12:00:00 GMT";
+    const NOON_SECONDS: i64 = 1_772_366_400;
+
+    #[test]
+    fn two_clocks_agree_or_are_said_to_be_apart() {
+        let level = |now| clocks(NOON, now).unwrap().level;
+        assert_eq!(level(NOON_SECONDS), Level::Ok);
+        assert_eq!(level(NOON_SECONDS + 2), Level::Ok, "a header counts whole seconds");
+        assert_eq!(level(NOON_SECONDS - 90), Level::Warn);
+        assert!(clocks("noon", NOON_SECONDS).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_years_behind_is_a_failure() {
+        assert_eq!(own_clock(NOON_SECONDS).level, Level::Ok);
+        assert_eq!(own_clock(0).level, Level::Fail);
+    }
 }
