@@ -21,9 +21,10 @@ use crate::{
 
 const USUAL: u32 = 100;
 const MOST: u32 = 1000;
-/// A page ends early when its jobs hold so many bytes: a thousand jobs may hold 16 GiB.
-const ENOUGH: usize = 32 << 20;
-/// So many jobs are read before that is looked at.
+/// A page ends early with the job that takes it over so many bytes: a thousand jobs may hold 32 GiB, and
+/// a client takes so much at once from nobody.
+const ENOUGH: usize = 8 << 20;
+/// So many jobs are read at once: those behind the end of the page are read again.
 const AT_ONCE: u32 = 10;
 
 /// What to look for; an absent field is any.
@@ -39,7 +40,7 @@ pub(super) struct Search {
     statuses: Option<Vec<String>>,
     /// Only of this tenant.
     workspace: Option<String>,
-    /// At most so many jobs.
+    /// At most so many jobs. A page ends early when its jobs are large.
     #[schema(minimum = 1, maximum = 1000, default = 100)]
     max_results: Option<u32>,
     /// `next_page_token` of the page before, with everything else the same.
@@ -76,12 +77,19 @@ pub(super) async fn search(
         return Err(ApiError::new(Code::InvalidField, message).at("max_results"));
     }
     let (mut jobs, mut bytes) = (Vec::new(), 0);
-    let next = loop {
+    let next = 'page: loop {
         // `jobs` is never longer than `wanted`, which is a u32.
         filter.limit = (wanted - u32::try_from(jobs.len()).unwrap_or(wanted)).min(AT_ONCE);
         let Page { jobs: read, next } = api.host.store.job_list(&filter).await?;
-        bytes += read.iter().map(size).sum::<usize>();
-        jobs.extend(read.into_iter().map(Shown::from));
+        let mut read = read.into_iter().peekable();
+        while let Some(job) = read.next() {
+            let id = job.id;
+            bytes += size(&job);
+            jobs.push(Shown::from(job));
+            if bytes >= ENOUGH && read.peek().is_some() {
+                break 'page Some(id);
+            }
+        }
         if next.is_none() || jobs.len() >= wanted as usize || bytes >= ENOUGH {
             break next;
         }

@@ -139,7 +139,8 @@ class Client:
         max_results: int | None = None,
         page_token: str | None = None,
     ) -> Page:
-        """Finds jobs; what is left out does not matter. One page; see ``next_page_token``."""
+        """Finds jobs; what is left out does not matter. One page, which may have fewer jobs than
+        ``max_results`` because they are large; see ``next_page_token`` and :meth:`search_all`."""
         query = {
             "job_name": job_name,
             "params": params,
@@ -152,6 +153,29 @@ class Client:
         answer = self._call("POST", "/search", given)
         jobs = [Job.from_answer(job) for job in answer["jobs"]]
         return Page(jobs, answer.get("next_page_token") or None)
+
+    def search_all(
+        self,
+        *,
+        job_name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        statuses: Sequence[Status | str] | None = None,
+        workspace: str | None = None,
+    ) -> Iterator[Job]:
+        """Finds jobs, newest first, page after page for as long as it is asked for the next one."""
+        token: str | None = None
+        while True:
+            page = self.search(
+                job_name=job_name,
+                params=params,
+                statuses=statuses,
+                workspace=workspace,
+                page_token=token,
+            )
+            yield from page.jobs
+            token = page.next_page_token
+            if token is None:
+                return
 
     def wait(
         self,

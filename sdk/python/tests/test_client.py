@@ -188,6 +188,25 @@ class Calls(HostTest):
             ],
         )
 
+    def test_a_search_for_all_follows_the_pages_and_no_further_than_it_must(self) -> None:
+        second = {**JOB, "job_id": "0199"}
+        self.answer(
+            {"jobs": [JOB], "next_page_token": "t"},
+            {"jobs": [], "next_page_token": "u"},
+            {"jobs": [second], "next_page_token": None},
+        )
+        found = self.client.search_all(workspace="w")
+        self.assertEqual((next(found).job_id, len(self.host.asked)), (JOB["job_id"], 1))
+        self.assertEqual([job.job_id for job in found], ["0199"])
+        self.assertEqual(
+            [asked[2] for asked in self.host.asked],
+            [
+                {"workspace": "w"},
+                {"workspace": "w", "page_token": "t"},
+                {"workspace": "w", "page_token": "u"},
+            ],
+        )
+
     def test_a_status_that_does_not_exist_is_found_before_it_is_sent(self) -> None:
         with self.assertRaises(ValueError):
             self.client.search(statuses=["CANCELLED"])
