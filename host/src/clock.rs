@@ -54,3 +54,18 @@ pub fn wall_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
+
+/// Milliseconds of microseconds: everything that leaves the host counts in them.
+#[must_use]
+pub const fn millis(us: i64) -> i64 {
+    us.div_euclid(1000)
+}
+
+/// Writes microseconds as [`millis`]: `#[serde(serialize_with = "crate::clock::as_millis")]`.
+///
+/// # Errors
+///
+/// The serializer's.
+pub fn as_millis<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(millis(*us))
+}

@@ -79,7 +79,8 @@ struct Parts {
 /// What one pass saw and did.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Pass {
-    /// When it ended; microseconds UTC.
+    /// When it ended: microseconds UTC, milliseconds when shown.
+    #[serde(serialize_with = "crate::clock::as_millis")]
     pub ended_at: i64,
     /// Rows that lost their watcher by the clock.
     pub marked: usize,
@@ -114,6 +115,15 @@ impl Pass {
         self.confirmed += part.confirmed;
         self.waiting += part.waiting;
         self.trouble.extend(part.trouble);
+    }
+
+    /// Whether any row was written: one that only waits is looked at every few seconds for hours.
+    fn did_something(&self) -> bool {
+        let Self { marked, reattached, requeued, given_up, timed_out, confirmed, orphaned, .. } =
+            self;
+        [marked, reattached, requeued, given_up, timed_out, confirmed, orphaned]
+            .iter()
+            .any(|count| **count > 0)
     }
 }
 
@@ -201,7 +211,7 @@ impl Recovery {
         self.side_by_side(by_executor, &mut pass).await;
         pass.orphaned = self.orphan().await?;
         pass.ended_at = wall_us();
-        if pass.seen > 0 || pass.orphaned > 0 {
+        if pass.did_something() {
             tracing::info!(?pass, "recovery pass");
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass.clone());

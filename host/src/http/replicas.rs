@@ -6,8 +6,8 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, error::ApiError, shown::millis};
-use crate::{store::Replica, tokens::Caller};
+use super::{Api, error::ApiError};
+use crate::{clock::millis, store::Replica, tokens::Caller};
 
 /// The hosts that have announced themselves, oldest first.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,7 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::job::{Job, JobId};
+use crate::{
+    clock::millis,
+    job::{Job, JobId},
+};
 
 /// A job. Times are milliseconds UTC; a field that does not apply is null.
 #[derive(Debug, Serialize, ToSchema)]
@@ -107,9 +110,4 @@ pub(super) fn json(
     parsed
         .inspect_err(|error| tracing::error!(%job, column, %error, "stored JSON cannot be read"))
         .ok()
-}
-
-/// Milliseconds of microseconds.
-pub(super) const fn millis(micros: i64) -> i64 {
-    micros.div_euclid(1000)
 }

@@ -44,12 +44,20 @@ async fn server_info_tells_what_is_possible() {
     agreed("server info", &site.get(ALICE, "/server-info").await.ok());
 }
 
+/// Whether that is milliseconds UTC, of the last hour.
+fn is_now(time: &serde_json::Value) -> bool {
+    let now = longshore::clock::wall_us() / 1000;
+    time.as_i64().is_some_and(|time| (now - 3_600_000..=now).contains(&time))
+}
+
 #[tokio::test]
 async fn the_last_recovery_pass_is_shown() {
     let site = Site::new().await;
     assert_eq!(site.get(&site.admin, "/recovery").await.ok(), json!({ "last_pass": null }));
     site.host.recovery.run_once().await.unwrap();
-    agreed("recovery", &site.get(&site.admin, "/recovery").await.ok());
+    let recovery = site.get(&site.admin, "/recovery").await.ok();
+    assert!(is_now(&recovery["last_pass"]["ended_at"]), "{recovery}");
+    agreed("recovery", &recovery);
 }
 
 #[tokio::test]
@@ -63,6 +71,7 @@ async fn refused_plugins_are_listed() {
         listed["plugins"][0]["problem"]["code"], "E_DIRECTORY",
         "found out when the host started"
     );
+    assert!(is_now(&listed["plugins"][0]["since"]), "{listed}");
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ pub struct Entry {
     pub isolation: &'static str,
     /// What became of it.
     pub state: State,
-    /// Since when, in microseconds UTC.
+    /// Since when: microseconds UTC, milliseconds when shown.
+    #[serde(serialize_with = "crate::clock::as_millis")]
     pub since: i64,
     /// Why it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +58,8 @@ pub struct ExecutorEntry {
     pub plugin: String,
     /// `ready` or `refused`.
     pub state: State,
-    /// Since when, in microseconds UTC.
+    /// Since when: microseconds UTC, milliseconds when shown.
+    #[serde(serialize_with = "crate::clock::as_millis")]
     pub since: i64,
     /// Why it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
