@@ -5,6 +5,7 @@
 mod cli_doctor;
 mod cli_lock;
 mod cli_logs;
+mod cli_pty;
 mod cli_serve;
 mod crashes;
 mod examples;
