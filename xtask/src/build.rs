@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::run::{Done, cargo, root, run};
+use crate::run::{Done, cargo, run, target};
 
 /// A built host and the shared libraries of its plugins.
 pub(crate) struct Built {
@@ -24,9 +24,7 @@ pub(crate) fn build(packages: &[&str], release: bool) -> Done<Built> {
         command.arg("--release");
     }
     run(&mut command)?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let directory = target.join(if release { "release" } else { "debug" });
+    let directory = target().join(if release { "release" } else { "debug" });
     Ok(Built { host: directory.join("longshore"), directory })
 }
 

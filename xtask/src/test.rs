@@ -3,7 +3,7 @@
 
 use std::{process::Command, time::Instant};
 
-use crate::run::{Done, cargo, root, run};
+use crate::run::{Done, cargo, root, run, target};
 
 type Step = (&'static str, fn() -> Done);
 
@@ -88,7 +88,34 @@ fn python() -> Done {
             .env("PYTHONDONTWRITEBYTECODE", "1"))
     };
     unittest("sdk/python")?;
-    unittest("examples/scoring")
+    unittest("examples/scoring")?;
+    types()
+}
+
+/// The types that the SDK promises, and that its tests use it so. `mypy` is installed once, beside what
+/// cargo builds; one version of it, which still knows the oldest Python that the SDK runs on: what passed
+/// yesterday passes today.
+fn types() -> Done {
+    const MYPY: &str = "mypy==1.19.1";
+    let venv = target().join(MYPY);
+    let mypy = venv.join("bin/mypy");
+    // pip writes it last: half an installation is made again.
+    if !mypy.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        run(Command::new(venv.join("bin/python")).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            MYPY,
+        ]))?;
+    }
+    run(Command::new(mypy)
+        .args(["--strict", "--cache-dir"])
+        .arg(venv.join("cache"))
+        .args(["longshore", "tests"])
+        .current_dir(root().join("sdk/python")))
 }
 
 /// The README's commands, in a fresh clone of what is committed, in an empty folder.
