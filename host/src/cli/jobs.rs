@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{error::CliError, exit::Exit, output::Output};
+use super::{error::CliError, exit::Exit, output::Output, reach::Reach};
 use crate::job::JobId;
 
 /// Lists, shows, watches and cancels jobs, and reads their output
@@ -28,6 +28,16 @@ enum Command {
     Watch(watch::Watch),
     Cancel(cancel::Cancel),
     Logs(logs::Logs),
+}
+
+/// One job, and the host that has it.
+#[derive(Args, Debug)]
+struct One {
+    /// The job's id.
+    #[arg(value_name = "ID", value_parser = id)]
+    id: JobId,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 impl Jobs {

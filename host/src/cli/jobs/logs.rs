@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 
+use super::One;
 use crate::{
     cli::{
         client::{Client, ClientError},
@@ -14,7 +15,6 @@ use crate::{
         exit::Exit,
         job,
         output::Output,
-        reach::Reach,
         say,
     },
     job::JobId,
@@ -29,20 +29,17 @@ use crate::{
 #[command(after_help = "Example:
   $ longshore jobs logs --follow 01957a3c-7f7e-7bd0-a4f3-6c62b0f0e0aa")]
 pub(super) struct Logs {
-    /// The job's id.
-    #[arg(value_name = "ID", value_parser = super::id)]
-    id: JobId,
     /// Go on until the job has ended, over retries.
     #[arg(long, short)]
     follow: bool,
     #[command(flatten)]
-    reach: Reach,
+    one: One,
 }
 
 impl Logs {
     pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
-        let client = self.reach.client(config)?;
-        let (id, follow) = (self.id, self.follow);
+        let Self { follow, one: One { id, reach } } = self;
+        let client = reach.client(config)?;
         // What is there now comes as one answer, too: between two of them the attempt could end.
         let until = if follow { "follow" } else { "all" };
         let mut stream = client.stream(&format!("/api/3.0/jobs/{id}/logs?{until}=true"))?;

@@ -5,6 +5,7 @@ use std::{path::Path, thread, time::Duration};
 use clap::Args;
 use serde_json::Value;
 
+use super::One;
 use crate::{
     cli::{
         bar::Bar,
@@ -13,7 +14,6 @@ use crate::{
         exit::Exit,
         job::{self, Job},
         output::Output,
-        reach::Reach,
     },
     clock::Moment,
     job::JobId,
@@ -34,26 +34,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[command(after_help = "Example:
   $ longshore jobs watch 01957a3c-7f7e-7bd0-a4f3-6c62b0f0e0aa")]
 pub(in crate::cli) struct Watch {
-    /// The job's id.
-    #[arg(value_name = "ID", value_parser = super::id)]
-    id: JobId,
     /// Print the job as one line of JSON, now and at each change.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    reach: Reach,
+    one: One,
 }
 
 impl Watch {
     pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
-        let client = self.reach.client(config)?;
+        let One { id, reach } = self.one;
+        let client = reach.client(config)?;
         let job = if self.json {
-            let (job, _) = until_ended(&client, self.id, Host::Unknown, |_, value, changed| {
+            let (job, _) = until_ended(&client, id, Host::Unknown, |_, value, changed| {
                 if changed { output.json_line(value) } else { Ok(()) }
             })?;
             job
         } else {
-            let (job, _) = with_bar(&client, self.id, Host::Unknown)?;
+            let (job, _) = with_bar(&client, id, Host::Unknown)?;
             output.line(job.ending(output.style))?;
             job
         };
