@@ -55,17 +55,14 @@ pub fn wall_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// As [`wall_us`], in milliseconds, for what is shown and not compared.
+#[must_use]
+pub fn wall_ms() -> i64 {
+    millis(wall_us())
+}
+
 /// Milliseconds of microseconds: everything that leaves the host counts in them.
 #[must_use]
 pub const fn millis(us: i64) -> i64 {
     us.div_euclid(1000)
-}
-
-/// Writes microseconds as [`millis`]: `#[serde(serialize_with = "crate::clock::as_millis")]`.
-///
-/// # Errors
-///
-/// The serializer's.
-pub fn as_millis<S: serde::Serializer>(us: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_i64(millis(*us))
 }

@@ -11,6 +11,7 @@
 //! What is always true: an executor that fails, hangs, omits an attempt or answers nonsense changes
 //! nothing; a verdict counts only if the row still has the claim token that it was asked about.
 
+mod pass;
 mod plan;
 mod retain;
 
@@ -25,13 +26,14 @@ use std::{
 use futures_util::FutureExt as _;
 use longshore_plugin_api as api;
 use longshore_plugin_api::Found;
-use serde::Serialize;
 use tokio::task::JoinSet;
-use utoipa::ToSchema;
 
-pub use self::plan::{Rules, Step, plan};
+pub use self::{
+    pass::Pass,
+    plan::{Rules, Step, plan},
+};
 use crate::{
-    clock::{Moment, wall_us},
+    clock::{Moment, wall_ms},
     executors::Open,
     job::{AttemptTag, Fenced, JobId, Outcome, ReplicaId},
     lifecycle::Work,
@@ -74,57 +76,6 @@ pub struct Recovery {
 struct Parts {
     running: JoinSet<(String, Pass)>,
     busy: HashSet<String>,
-}
-
-/// What one pass saw and did.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct Pass {
-    /// When it ended: microseconds UTC, milliseconds when shown.
-    #[serde(serialize_with = "crate::clock::as_millis")]
-    pub ended_at: i64,
-    /// Rows that lost their watcher by the clock.
-    pub marked: usize,
-    /// Rows that were looked at.
-    pub seen: usize,
-    /// Rows that are watched again.
-    pub reattached: usize,
-    /// Rows that wait for another attempt.
-    pub requeued: usize,
-    /// Rows that were failed.
-    pub given_up: usize,
-    /// Rows whose time was over.
-    pub timed_out: usize,
-    /// Ended rows whose work is now proven gone.
-    pub confirmed: usize,
-    /// Rows of which nothing is known yet.
-    pub waiting: usize,
-    /// Rows that nobody offered to run.
-    pub orphaned: usize,
-    /// What stands in the way, by executor.
-    pub trouble: BTreeMap<String, String>,
-}
-
-impl Pass {
-    /// Adds what one executor's part saw and did.
-    fn absorb(&mut self, part: Self) {
-        self.seen += part.seen;
-        self.reattached += part.reattached;
-        self.requeued += part.requeued;
-        self.given_up += part.given_up;
-        self.timed_out += part.timed_out;
-        self.confirmed += part.confirmed;
-        self.waiting += part.waiting;
-        self.trouble.extend(part.trouble);
-    }
-
-    /// Whether any row was written: one that only waits is looked at every few seconds for hours.
-    fn did_something(&self) -> bool {
-        let Self { marked, reattached, requeued, given_up, timed_out, confirmed, orphaned, .. } =
-            self;
-        [marked, reattached, requeued, given_up, timed_out, confirmed, orphaned]
-            .iter()
-            .any(|count| **count > 0)
-    }
 }
 
 impl Recovery {
@@ -210,7 +161,7 @@ impl Recovery {
         }
         self.side_by_side(by_executor, &mut pass).await;
         pass.orphaned = self.orphan().await?;
-        pass.ended_at = wall_us();
+        pass.ended_at = wall_ms();
         if pass.did_something() {
             tracing::info!(?pass, "recovery pass");
         }

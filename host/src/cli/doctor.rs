@@ -15,7 +15,10 @@ use clap::Args;
 
 use self::finding::{Finding, Level};
 use super::{block_on, error::CliError, exit::Exit, logging, output::Output, reach, reach::Reach};
-use crate::{identity, plugin::{Pins, Registry}};
+use crate::{
+    identity,
+    plugin::{Pins, Registry},
+};
 
 /// Checks everything around the host, and says how to mend it
 ///

@@ -47,7 +47,7 @@ pub(super) async fn get(
             "Jobs of which recovery knew nothing in its last pass.",
             waiting,
         );
-        let ended = one(pass.ended_at as f64 / 1e6);
+        let ended = one(pass.ended_at as f64 / 1e3);
         page.gauge(
             "longshore_recovery_ended_timestamp_seconds",
             "When the last recovery pass ended.",

@@ -105,7 +105,7 @@ impl Registry {
 
     fn refuse(&mut self, problem: PluginProblem) {
         tracing::warn!(code = %problem.code, "{problem}");
-        self.refused.push((problem, clock::wall_us()));
+        self.refused.push((problem, clock::wall_ms()));
     }
 
     /// Of two files that say that they are the same plugin neither is used: which one was meant is
@@ -161,7 +161,7 @@ impl Registry {
             name: executor.to_owned(),
             plugin: plugin.to_owned(),
             state: if problem.is_none() { State::Ready } else { State::Refused },
-            since: clock::wall_us(),
+            since: clock::wall_ms(),
             problem,
         };
         let mut executors = self.executors();
@@ -359,7 +359,7 @@ fn examine(file: &Path, copies: &Copies, pins: &Pins) -> Result<Plugin, PluginPr
         copy,
         digest: content.digest,
         note,
-        since: clock::wall_us(),
+        since: clock::wall_ms(),
         loaded: OnceCell::new(),
     })
 }

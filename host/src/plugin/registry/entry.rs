@@ -25,8 +25,7 @@ pub struct Entry {
     pub isolation: &'static str,
     /// What became of it.
     pub state: State,
-    /// Since when: microseconds UTC, milliseconds when shown.
-    #[serde(serialize_with = "crate::clock::as_millis")]
+    /// Since when; milliseconds UTC.
     pub since: i64,
     /// Why it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,8 +57,7 @@ pub struct ExecutorEntry {
     pub plugin: String,
     /// `ready` or `refused`.
     pub state: State,
-    /// Since when: microseconds UTC, milliseconds when shown.
-    #[serde(serialize_with = "crate::clock::as_millis")]
+    /// Since when; milliseconds UTC.
     pub since: i64,
     /// Why it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
