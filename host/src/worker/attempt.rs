@@ -267,6 +267,9 @@ impl Attempt {
             },
             () = overdue.reached() => {
                 let work = self.prove_gone().await;
+                if work == Work::Gone {
+                    self.keep_last_words().await;
+                }
                 let error = format!(
                     "job {} ({}) ran longer than its timeout of {:?}",
                     self.job.id, self.job_type.name, self.job.timeout

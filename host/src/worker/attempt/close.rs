@@ -69,9 +69,7 @@ impl Attempt {
             tracing::warn!(job = %self.job.id, executor = self.open.name, "canceled, but its work is not proven gone");
             return;
         }
-        if let Some(ended) = self.last_words().await {
-            self.keep_output(&ended.log_tail).await;
-        }
+        self.keep_last_words().await;
         let store = &self.worker.store;
         let unlock = self.job.locked();
         if self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await.is_some()
@@ -101,6 +99,13 @@ impl Attempt {
         }
         if self.release(Duration::ZERO, true).await == Some(Fenced::Held) {
             self.forget().await;
+        }
+    }
+
+    /// Keeps the output of work that was just proven gone.
+    pub(super) async fn keep_last_words(&self) {
+        if let Some(ended) = self.last_words().await {
+            self.keep_output(&ended.log_tail).await;
         }
     }
 
