@@ -137,8 +137,9 @@ impl Session {
         statement: &'static Statement,
         arguments: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        tracing::trace!(statement = statement.name);
-        self.query(statement, statement.sqlite, &arguments)
+        let rows = self.query(statement, statement.sqlite, &arguments)?;
+        tracing::trace!(statement = statement.name, rows = rows.len());
+        Ok(rows)
     }
 
     /// Runs a statement once for each of these argument lists and says how many rows each changed.
@@ -148,7 +149,6 @@ impl Session {
         statement: &'static Statement,
         rows: impl IntoIterator<Item = &'a [Value]>,
     ) -> Result<Vec<usize>, StoreError> {
-        tracing::trace!(statement = statement.name, "each");
         let run = || {
             let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
             rows.into_iter()
@@ -156,9 +156,11 @@ impl Session {
                     bind(&mut prepared, row)?;
                     prepared.raw_execute()
                 })
-                .collect::<Result<_, _>>()
+                .collect::<Result<Vec<_>, _>>()
         };
-        run().map_err(|source| failed(statement, source))
+        let changed = run().map_err(|source| failed(statement, source))?;
+        tracing::trace!(statement = statement.name, rows = changed.iter().sum::<usize>());
+        Ok(changed)
     }
 
     fn query(
