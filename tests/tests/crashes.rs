@@ -177,3 +177,32 @@ fn a_transient_failure_is_not_claimed_before_its_due_time_by_a_fresh_host() {
     // Killed after the retry was stored, perhaps before the first attempt was forgotten.
     host.finish();
 }
+
+#[test]
+fn what_was_left_between_an_outcome_and_its_forgetting_is_gone_before_anything_is_started() {
+    // A job keeps a copy of its own directory: it looks as if it had been left, once it has a record.
+    let keep = r#"
+[jobs.copied]
+command = ["sh", "-c", "mkdir ../../$0 && cp ../job.json ../params.json ../../$0", "left"]
+
+[jobs.look]
+command = ["sh", "-c", "test ! -e ../../left && test -e ../../anothers && echo true > $LONGSHORE_RESULT"]
+"#;
+    let mut host = setup(keep).start();
+    let client = host.client();
+    client.result(&client.submit("copied", json!({})));
+    assert!(host.terminate().success());
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let record = "cause=ended code=0 started=1 ended=2 output=0 lost=0";
+    let [left, anothers] = ["left", "anothers"].map(|tag| host.path("local/attempts").join(tag));
+    std::fs::create_dir(&anothers).unwrap();
+    for attempt in [&left, &anothers] {
+        std::fs::write(attempt.join("exit"), format!("boot={boot}{record}\n")).unwrap();
+    }
+    std::fs::write(anothers.join("job.json"), "{}").unwrap();
+    host.start();
+    let client = host.client();
+    assert_eq!(client.result(&client.submit("look", json!({}))), true);
+    std::fs::remove_dir_all(anothers).unwrap();
+    host.finish();
+}
