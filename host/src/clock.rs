@@ -55,13 +55,13 @@ pub fn wall_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// As [`wall_us`], in milliseconds, for what is shown and not compared.
+/// As [`wall_us`], in the milliseconds of everything that leaves the host.
 #[must_use]
 pub fn wall_ms() -> i64 {
     millis(wall_us())
 }
 
-/// Milliseconds of microseconds: everything that leaves the host counts in them.
+/// Milliseconds of microseconds.
 #[must_use]
 pub const fn millis(us: i64) -> i64 {
     us.div_euclid(1000)

@@ -96,7 +96,9 @@ pub enum StartError {
         source: PluginProblem,
     },
     /// Its address.
-    #[error("cannot listen on {address}; choose another with `server.listen`")]
+    #[error(
+        "cannot listen on {address}; if a host runs there already use that one, else choose another address with `server.listen`"
+    )]
     Listen {
         /// The address.
         address: std::net::SocketAddr,

@@ -104,17 +104,7 @@ impl Identity {
             let path = path.to_owned();
             move |source| IdentityError::State { step, path, source }
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(state_dir)
-            .map_err(failed("make", state_dir))?;
-        if let Privacy::Readable { mode } = privacy(state_dir)? {
-            let path = state_dir.display();
-            tracing::warn!(
-                "others may look into the state directory `{path}` (mode {mode:o}); `chmod 700 {path}`"
-            );
-        }
+        prepare(state_dir)?;
         let lock_path = state_dir.join("host.lock");
         let lock = OpenOptions::new()
             .write(true)
@@ -146,6 +136,24 @@ impl Identity {
     pub fn here(&self) -> String {
         format!("host:{}:{}", self.machine_id, self.id)
     }
+}
+
+/// Makes the state directory if it is not there, and sees to it that it is this user's own.
+///
+/// # Errors
+///
+/// It cannot be made, or it is open to others; see [`privacy`].
+pub fn prepare(state_dir: &Path) -> Result<(), IdentityError> {
+    let path = state_dir.to_owned();
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+    made.map_err(|source| IdentityError::State { step: "make", path, source })?;
+    if let Privacy::Readable { mode } = privacy(state_dir)? {
+        let path = state_dir.display();
+        tracing::warn!(
+            "others may look into the state directory `{path}` (mode {mode:o}); `chmod 700 {path}`"
+        );
+    }
+    Ok(())
 }
 
 /// To whom a state directory is open, besides its owner.

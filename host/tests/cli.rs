@@ -11,7 +11,14 @@ mod doctor;
 #[path = "cli/host.rs"]
 mod host;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+    thread,
+};
 
 use self::{
     desk::{Desk, agreed},
@@ -178,8 +185,11 @@ fn a_schema_is_brought_up_to_date_once() {
     desk.configure(RIGHT);
     agreed("a_new_database_is_made", &desk.run(&["migrate"]).to_string());
     agreed("a_database_is_up_to_date_already", &desk.run(&["migrate"]).to_string());
-    let state = fs::metadata(desk.path("state")).unwrap();
-    assert_eq!(state.permissions().mode() & 0o777, 0o700);
+    let state = desk.path("state");
+    assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o770)).unwrap();
+    let said = desk.run(&["migrate"]);
+    assert!(said.code == 1 && said.stderr.contains("others may write"), "as the host says: {said}");
 }
 
 #[test]
@@ -253,6 +263,24 @@ fn every_answer_of_a_host_has_its_exit_code() {
 }
 
 #[test]
+fn what_speaks_no_tls_is_told_from_what_is_not_trusted() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").unwrap();
+    });
+    let desk = Desk::new();
+    desk.configure(RIGHT);
+    desk.admin_token();
+    let said = desk.run(&["jobs", "list", "--url", &url]);
+    answering.join().unwrap();
+    assert_eq!(said.code, 4, "{said}");
+    assert!(said.stderr.contains("it does not speak TLS; is it HTTP?"), "{said}");
+}
+
+#[test]
 fn a_token_follows_no_redirection() {
     let other = Scripted::answers(200, "{}");
     let host = Scripted::redirects_to(&other.url());
@@ -311,8 +339,9 @@ fn waiting_prints_the_result_alone_or_says_why_there_is_none() {
     assert_eq!(said.code, 0, "{said}");
     assert_eq!(said.stdout, "{\n  \"mean\": 0.5\n}\n");
 
-    let failed =
-        job(r#""status": "FAILED", "finished_at": 3000, "error_message": "no such trace""#);
+    let failed = job(
+        r#""status": "FAILED", "attempt": 1, "finished_at": 3000, "error_message": "no such trace""#,
+    );
     let said = Desk::new().ask(&Scripted::answers(200, &failed), &["submit", "score", "--wait"]);
     agreed("waiting_for_a_job_that_fails", &said.to_string());
 }

@@ -187,8 +187,12 @@ impl Client {
 
     fn unreachable(&self, error: Error) -> ClientError {
         let url = self.url.clone();
+        // What TLS has to say comes as an error of the connection.
         match error {
-            // What TLS has to say comes as an error of the connection.
+            Error::Io(error) if is_no_tls(&error) => {
+                let message = "it does not speak TLS; is it HTTP?".to_owned();
+                ClientError::Foreign { url, message }
+            }
             Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 ClientError::Untrusted { url, source: error }
             }
@@ -234,6 +238,11 @@ struct Told {
 struct ToldError {
     message: String,
     field: Option<String>,
+}
+
+fn is_no_tls(error: &io::Error) -> bool {
+    let source = error.get_ref().and_then(|source| source.downcast_ref());
+    matches!(source, Some(tokio_rustls::rustls::Error::InvalidMessage(_)))
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<Certificate<'static>>, ClientError> {

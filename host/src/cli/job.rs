@@ -88,7 +88,7 @@ impl Job {
 
     /// For how long its last attempt ran, or has run.
     pub(super) fn took(&self) -> Option<Duration> {
-        let now = crate::clock::wall_us() / 1000;
+        let now = crate::clock::wall_ms();
         let ended = self.finished_at.unwrap_or(now);
         u64::try_from(ended - self.started_at?).ok().map(Duration::from_millis)
     }

@@ -1,6 +1,6 @@
 //! `longshore migrate`: the database's schema, brought up to date.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
@@ -8,6 +8,8 @@ use serde_json::json;
 use super::{block_on, error::CliError, exit::Exit, output::Output, reach};
 use crate::{
     config::{DatabaseUrl, Synchronous},
+    host::StartError,
+    identity,
     store::{self, Schema, Store},
 };
 
@@ -32,11 +34,8 @@ impl Migrate {
             Synchronous::Full => store::Synchronous::Full,
             Synchronous::Normal => store::Synchronous::Normal,
         };
-        let state = &config.state_dir;
-        DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(|source| {
-            let step = format!("make the state directory `{}`", state.display());
-            CliError::System { step, source }
-        })?;
+        // As the host does: what is made here as another user would not be the host's to write.
+        identity::prepare(&config.state_dir).map_err(StartError::Identity)?;
         let migrated = block_on(async {
             let (store, migrated) = Store::open(path, synchronous, Schema::Migrate).await?;
             store.close().await;

@@ -8,7 +8,7 @@ use crate::clock;
 
 /// How long ago that was, or how long it is till then: `3m ago`, `in 2h`.
 pub(super) fn relative(milliseconds: i64) -> String {
-    relative_to(milliseconds, clock::wall_us() / 1000)
+    relative_to(milliseconds, clock::wall_ms())
 }
 
 fn relative_to(milliseconds: i64, now: i64) -> String {
@@ -64,7 +64,7 @@ pub(super) fn parse_moment(text: &str) -> Result<i64, String> {
         "expected a time such as `2026-03-01T12:00:00Z`, or a duration from now such as `10m`";
     let later = parse_span(text).map_err(|_| expected.to_owned())?;
     let later = i64::try_from(later.as_millis()).map_err(|_| expected.to_owned())?;
-    Ok((clock::wall_us() / 1000).saturating_add(later))
+    Ok(clock::wall_ms().saturating_add(later))
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     fn a_moment_is_a_date_or_a_distance() {
         assert_eq!(parse_moment("1970-01-01T00:00:01Z"), Ok(1000));
         assert_eq!(parse_moment("1970-01-01T01:00:01+01:00"), Ok(1000));
-        let now = clock::wall_us() / 1000;
+        let now = clock::wall_ms();
         let then = parse_moment("1h").unwrap();
         assert!((3_600_000..3_660_000).contains(&(then - now)));
         // Without its offset it would be somebody's local time.

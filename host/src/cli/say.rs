@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 use super::{
     error::CliError,
+    exit::Exit,
+    job::Job,
     style::{Style, Tone},
 };
 use crate::report::Chain;
@@ -34,6 +36,13 @@ pub(super) fn note(text: impl std::fmt::Display) {
     let text = Style::of(&stderr).paint(Tone::Quiet, text);
     // With nobody to tell there is nothing to do about it.
     let _ = writeln!(stderr, "{text}");
+}
+
+/// What helps when a job has not succeeded.
+pub(super) fn where_to_look(job: &Job) {
+    if job.exit() != Exit::Success && job.attempt > 0 {
+        note(format_args!("see what it has written: `longshore jobs logs {}`", job.job_id));
+    }
 }
 
 fn line(tone: Tone, word: &str, text: &str) {

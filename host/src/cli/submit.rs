@@ -81,6 +81,7 @@ impl Submit {
             output.json(&ended.result)?;
         } else {
             say::error_line(ended.ending(say::style()));
+            say::where_to_look(&ended);
         }
         Ok(ended.exit())
     }

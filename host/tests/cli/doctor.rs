@@ -123,6 +123,7 @@ fn configured_tokens_are_read() {
 fn a_database_is_opened_while_nobody_uses_it() {
     let desk = desk();
     fs::create_dir(desk.path("state")).unwrap();
+    set_mode(&desk.path("state"), 0o700);
     desk.file("state/longshore.db", "");
     finds(&doctor(&desk), "database", "warn", "`longshore serve` does it, too");
     assert_eq!(desk.run(&["migrate"]).code, 0);

@@ -69,7 +69,9 @@ pub enum ClientError {
         message: String,
     },
     /// The host does not accept the token.
-    #[error("the host at {url} does not accept the token: {message}")]
+    #[error(
+        "the host at {url} does not accept the token ({message}); give another with --token-file or LONGSHORE_TOKEN"
+    )]
     Unauthorised {
         /// Where.
         url: String,
@@ -87,7 +89,7 @@ pub enum ClientError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Its certificate is not believed, or it speaks no TLS that is understood.
+    /// Its certificate is not believed, or its TLS is too old.
     #[error(
         "no trust in what answers at {url}; add the issuer of its certificate to this system's, or name it in SSL_CERT_FILE"
     )]

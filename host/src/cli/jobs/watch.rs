@@ -14,6 +14,7 @@ use crate::{
         exit::Exit,
         job::{self, Job},
         output::Output,
+        say,
     },
     clock::Moment,
     job::JobId,
@@ -53,6 +54,7 @@ impl Watch {
         } else {
             let (job, _) = with_bar(&client, id, Host::Unknown)?;
             output.line(job.ending(output.style))?;
+            say::where_to_look(&job);
             job
         };
         Ok(job.exit())
