@@ -117,8 +117,8 @@ impl Identity {
             return Err(IdentityError::Taken { path: state_dir.to_owned() });
         }
         let machine_id = machine_id();
-        let path = state_dir.join("replica.json");
-        let id = match kept(&path)? {
+        let path = kept_path(state_dir);
+        let id = match kept(state_dir)? {
             Some(kept) if kept.machine_id == machine_id => kept.replica,
             _ => {
                 let id = ReplicaId(Uuid::now_v7());
@@ -197,9 +197,21 @@ fn privacy_for(user: u32, state_dir: &Path) -> Result<Privacy, IdentityError> {
     }
 }
 
+fn kept_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("replica.json")
+}
+
 /// The seat, if one has been taken.
-fn kept(path: &Path) -> Result<Option<Kept>, IdentityError> {
-    let path = path.to_owned();
+///
+/// # Errors
+///
+/// What is kept of it cannot be read.
+pub fn seat(state_dir: &Path) -> Result<Option<ReplicaId>, IdentityError> {
+    Ok(kept(state_dir)?.map(|kept| kept.replica))
+}
+
+fn kept(state_dir: &Path) -> Result<Option<Kept>, IdentityError> {
+    let path = kept_path(state_dir);
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

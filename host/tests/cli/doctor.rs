@@ -101,6 +101,18 @@ fn a_state_directory_that_cannot_be_made_is_found() {
 }
 
 #[test]
+fn a_host_that_has_lost_its_identity_is_found() {
+    let desk = desk();
+    fs::create_dir(desk.path("state")).unwrap();
+    let id = "01957a3c-7f7e-7bd0-a4f3-6c62b0f0e0aa";
+    let kept = format!(r#"{{"replica": "{id}", "machine_id": "m"}}"#);
+    desk.file("state/replica.json", &kept);
+    finds(&doctor(&desk), "identity", "ok", &format!("this is host {id}"));
+    desk.file("state/replica.json", &kept[..30]);
+    finds(&doctor(&desk), "identity", "fail", "`[DIR]/state/replica.json` does not say which host");
+}
+
+#[test]
 fn an_admin_token_that_others_can_read_is_found() {
     let desk = desk();
     desk.admin_token();

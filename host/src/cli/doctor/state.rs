@@ -39,6 +39,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         }
         Ok(_) => {
             findings.push(own(dir));
+            findings.extend(seat(dir));
             findings.extend(admin_token(dir));
             dir.clone()
         }
@@ -91,6 +92,14 @@ fn unmade(dir: &Path, above: &Path) -> Finding {
         format!("`{dir}` is not there and cannot be made in `{shown}`"),
         "make it for this user, or set `state_dir`",
     )
+}
+
+fn seat(dir: &Path) -> Option<Finding> {
+    const SUBJECT: &str = "identity";
+    match identity::seat(dir) {
+        Ok(replica) => replica.map(|replica| ok(SUBJECT, format!("this is host {replica}"))),
+        Err(error) => Some(failed(SUBJECT, format!("{:#}", Chain(&error)))),
+    }
 }
 
 fn admin_token(dir: &Path) -> Option<Finding> {
