@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use longshore_plugin_api as api;
 use longshore_plugin_api::{Attempt, ErrorKind, Facts};
 
@@ -85,8 +86,7 @@ impl Executors {
 
     /// Asks every executor how it is and where its work would be; says whether one is well again.
     pub async fn ask(&self) -> bool {
-        let mut again = false;
-        for open in self.iter() {
+        let asking = self.iter().map(async |open| {
             let well = match open.executor.health().await {
                 Ok(()) => open.executor.locality().await,
                 Err(error) => Err(error),
@@ -94,12 +94,15 @@ impl Executors {
             match well {
                 Ok(locality) => {
                     *open.locality.lock().unwrap_or_else(PoisonError::into_inner) = locality;
-                    again |= open.well();
+                    open.well()
                 }
-                Err(error) => open.unwell(&error.message),
+                Err(error) => {
+                    open.unwell(&error.message);
+                    false
+                }
             }
-        }
-        again
+        });
+        join_all(asking).await.into_iter().any(|again| again)
     }
 }
 

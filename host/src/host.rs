@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use longshore_plugin_api::{ErrorKind, Progress};
 
 pub use self::serve::serve;
@@ -222,11 +223,12 @@ impl Host {
             worker.stop(&self.worker, grace).await;
             heartbeat.stop().await;
         }
-        for open in self.worker.executors().iter() {
+        let stopping = self.worker.executors().iter().map(async |open| {
             if let Err(error) = open.executor.stop(Duration::from_secs(5)).await {
                 tracing::warn!(executor = open.name, %error, "executor did not stop well");
             }
-        }
+        });
+        join_all(stopping).await;
         self.store.close().await;
     }
 
@@ -382,19 +384,22 @@ async fn open_executors(
         }
     }
     let events: Arc<dyn Events> = Arc::new(Told(watching.clone()));
-    let mut open = Vec::new();
-    for (name, executor) in &config.executors {
-        match registry.open(name, &executor.plugin, &executor.config, Arc::clone(&events)).await {
-            Ok(hosted) => open.push((name.clone(), hosted)),
+    // Side by side: one that hangs costs its deadline once, whatever the number of the others.
+    let opening = config.executors.iter().map(async |(name, executor)| {
+        let events = Arc::clone(&events);
+        match registry.open(name, &executor.plugin, &executor.config, events).await {
+            Ok(hosted) => Ok(Some((name.clone(), hosted))),
             Err(source)
                 if executor.required || config.routing.default_executor.as_ref() == Some(name) =>
             {
-                return Err(StartError::Executor { executor: name.clone(), source });
+                Err(StartError::Executor { executor: name.clone(), source })
             }
             // Logged and listed by the registry; its jobs wait.
-            Err(_) => {}
+            Err(_) => Ok(None),
         }
-    }
+    });
+    let opened: Result<Vec<_>, _> = join_all(opening).await.into_iter().collect();
+    let open = opened?.into_iter().flatten().collect();
     Ok(open)
 }
 

@@ -17,6 +17,7 @@ mod file;
 mod in_process;
 pub mod inspect;
 mod library;
+mod linking;
 pub mod pins;
 mod preflight;
 pub mod problem;

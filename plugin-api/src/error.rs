@@ -114,6 +114,12 @@ kinds! {
 }
 
 impl ErrorKind {
+    /// Whether only the host says so. From a plugin it is [`Internal`](Self::Internal).
+    #[must_use]
+    pub const fn is_hosts(self) -> bool {
+        matches!(self, Self::Crashed | Self::Hung | Self::Protocol | Self::Refused)
+    }
+
     /// Whether another try may succeed, and nothing was started by this one.
     #[must_use]
     pub const fn is_retryable(self) -> bool {

@@ -11,7 +11,9 @@ use std::{
 
 use longshore_plugin_api::{
     Error, ErrorKind, Facts,
-    abi::{Answer, ExecutorBox, HostApiBox, PluginRootRef, abi_stable::std_types::RString},
+    abi::{
+        Answer, ExecutorBox, HostApiBox, PluginError, PluginRootRef, abi_stable::std_types::RString,
+    },
     wire::Verb,
 };
 
@@ -28,7 +30,7 @@ impl InProcess {
         host: HostApiBox,
         request: String,
     ) -> Result<(Self, Facts), Error> {
-        let executor = root.open()(host, request.into()).into_result().map_err(Error::from)?;
+        let executor = root.open()(host, request.into()).into_result().map_err(plugins_own)?;
         let facts = into_result(executor.ask(Verb::Facts.name().into(), "null".into()))?;
         let facts = serde_json::from_str(facts.as_ref()).map_err(|e| {
             let message = format!("the plugin does not say what it is: {e}");
@@ -67,7 +69,15 @@ impl Transport for InProcess {
 }
 
 fn into_result(answer: Answer) -> Result<Text, Error> {
-    answer.into_result().map(Text).map_err(Error::from)
+    answer.into_result().map(Text).map_err(plugins_own)
+}
+
+/// What a plugin says of itself. That it crashed or hangs is not its to say: the host draws conclusions
+/// from these.
+fn plugins_own(error: PluginError) -> Error {
+    let error = Error::from(error);
+    let kind = if error.kind.is_hosts() { ErrorKind::Internal } else { error.kind };
+    Error { kind, ..error }
 }
 
 impl fmt::Debug for InProcess {

@@ -3,15 +3,12 @@
 use std::path::Path;
 
 use longshore_plugin_api::note::Note;
-use object::{
-    elf,
-    read::elf::{FileHeader, SectionTable, Sym},
-};
 use serde::Serialize;
 
 use super::{
     file,
-    preflight::{self, ENDIAN, Header},
+    linking::{Linking, linking},
+    preflight,
     problem::PluginProblem,
 };
 
@@ -51,60 +48,6 @@ pub fn inspect(path: &Path) -> Result<Inspection, PluginProblem> {
     let Linking { needed, glibc, exports } = linking;
     let glibc = glibc.map(|(major, minor)| format!("{major}.{minor}"));
     Ok(Inspection { digest, bytes, note, problem, needed, glibc, exports })
-}
-
-#[derive(Default)]
-struct Linking {
-    needed: Vec<String>,
-    glibc: Option<(u32, u32)>,
-    exports: Vec<String>,
-}
-
-fn linking(bytes: &[u8]) -> object::read::Result<Linking> {
-    let header = Header::parse(bytes)?;
-    let sections = header.sections(ENDIAN, bytes)?;
-    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-    let mut linking = Linking::default();
-
-    let dynamic = sections.dynamic_table(ENDIAN, bytes)?;
-    for entry in dynamic.iter().filter(|entry| entry.tag == elf::DT_NEEDED) {
-        linking.needed.push(text(dynamic.string(entry)?));
-    }
-    linking.glibc = glibc(&sections, bytes)?;
-    let symbols = sections.symbols(ENDIAN, bytes, elf::SHT_DYNSYM)?;
-    for symbol in symbols.iter().skip(1) {
-        if !symbol.is_undefined(ENDIAN) && !symbol.is_local() {
-            linking.exports.push(text(symbols.symbol_name(ENDIAN, symbol)?));
-        }
-    }
-    linking.exports.sort();
-    Ok(linking)
-}
-
-/// The newest of the versions `GLIBC_x.y` that are asked for.
-fn glibc(
-    sections: &SectionTable<'_, Header>,
-    bytes: &[u8],
-) -> object::read::Result<Option<(u32, u32)>> {
-    let Some((mut needs, link)) = sections.gnu_verneed(ENDIAN, bytes)? else {
-        return Ok(None);
-    };
-    let strings = sections.strings(ENDIAN, bytes, link)?;
-    let mut newest = None;
-    while let Some((_, mut versions)) = needs.next()? {
-        while let Some(version) = versions.next()? {
-            let name = version.name(ENDIAN, strings)?;
-            newest = newest.max(parse_glibc(name));
-        }
-    }
-    Ok(newest)
-}
-
-fn parse_glibc(version: &[u8]) -> Option<(u32, u32)> {
-    let (major, minor) =
-        std::str::from_utf8(version).ok()?.strip_prefix("GLIBC_")?.split_once('.')?;
-    let minor = minor.split('.').next()?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 #[cfg(test)]

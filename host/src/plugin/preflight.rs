@@ -11,7 +11,10 @@ use object::{
     read::elf::{FileHeader, ProgramHeader},
 };
 
-use super::problem::{Code, PluginProblem};
+use super::{
+    linking,
+    problem::{Code, PluginProblem},
+};
 
 pub(super) type Header = elf::FileHeader64<LittleEndian>;
 /// The only byte order of the processors below.
@@ -19,6 +22,9 @@ pub(super) const ENDIAN: LittleEndian = LittleEndian;
 
 /// The metadata note of a plugin.
 pub(super) type Note = note::Note<'static>;
+
+/// What would be taken for the host itself.
+const RESERVED: [&str; 2] = ["host", "longshore"];
 
 const OURS: elf::Machine = match std::env::consts::ARCH.as_bytes() {
     b"x86_64" => elf::EM_X86_64,
@@ -30,7 +36,8 @@ const OURS: elf::Machine = match std::env::consts::ARCH.as_bytes() {
 /// The note of a file that this host can load.
 pub(super) fn check(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let note = read_note(bytes)?;
-    check_note(&note).map_err(|problem| problem.plugin(&note.name))?;
+    let checked = check_note(&note).and_then(|()| linking::check_glibc(bytes));
+    checked.map_err(|problem| problem.plugin(&note.name))?;
     Ok(note)
 }
 
@@ -59,13 +66,7 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
         Some(end) if end > bytes.len() as u64 => return Err(truncated(end)),
         _ => {}
     }
-    if segments
-        .iter()
-        .any(|s| s.p_type(ENDIAN) == elf::PT_GNU_STACK && s.p_flags(ENDIAN).0 & elf::PF_X.0 != 0)
-    {
-        let message = "asks for an executable stack; link it with `-z noexecstack`";
-        return Err(PluginProblem::new(Code::ExecStack, message));
-    }
+    check_segments(segments)?;
     for segment in segments {
         let Ok(Some(mut notes)) = segment.notes(ENDIAN, bytes) else {
             continue;
@@ -78,6 +79,26 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     }
     let message = "a shared library, but no Longshore plugin (it has no `Longshore` note); a plugin is built with `longshore_plugin_api::export_executor!`";
     Err(PluginProblem::new(Code::NotAPlugin, message))
+}
+
+fn check_segments(segments: &[elf::ProgramHeader64<LittleEndian>]) -> Result<(), PluginProblem> {
+    for segment in segments {
+        let flags = segment.p_flags(ENDIAN).0;
+        let (writable, executable) = (flags & elf::PF_W.0 != 0, flags & elf::PF_X.0 != 0);
+        match segment.p_type(ENDIAN) {
+            elf::PT_GNU_STACK if executable => {
+                let message = "asks for an executable stack; link it with `-z noexecstack`";
+                return Err(PluginProblem::new(Code::ExecStack, message));
+            }
+            elf::PT_LOAD if writable && executable => {
+                let message =
+                    "has code that it may write; link it without `-N` and text relocations";
+                return Err(PluginProblem::new(Code::ExecStack, message));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn check_ident(bytes: &[u8]) -> Result<(), PluginProblem> {
@@ -151,6 +172,12 @@ fn parse(desc: &[u8]) -> Result<Note, PluginProblem> {
     };
     let note: note::Note<'_> =
         serde_json::from_slice(desc).map_err(|e| bad(format!("its note does not parse: {e}")))?;
+    if RESERVED.contains(&&*note.name) {
+        return Err(PluginProblem::new(
+            Code::Reserved,
+            format!("`{}` is not a name for a plugin: the host's own log uses it", note.name),
+        ));
+    }
     if !is_name(&note.name) {
         return Err(bad(format!(
             "its name {:?} is not made of 1 to 64 of a-z, 0-9, `-` and `_`",

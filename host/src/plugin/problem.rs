@@ -92,7 +92,7 @@ codes! {
     WrongArch = "E_WRONG_ARCH";
     /// It is a program, not a shared library.
     NotALibrary = "E_NOT_A_LIBRARY";
-    /// It asks for a stack that can be executed.
+    /// It asks for a stack that can be executed, or for code that can be written.
     ExecStack = "E_EXEC_STACK";
     /// It is a shared library, but no plugin of this host.
     NotAPlugin = "E_NOT_A_PLUGIN";
@@ -102,6 +102,10 @@ codes! {
     ApiRange = "E_API_RANGE";
     /// A panic in it would end its process.
     PanicAbort = "E_PANIC_ABORT";
+    /// It needs a newer C library than this machine has.
+    Glibc = "E_GLIBC";
+    /// Its name means something else already.
+    Reserved = "E_RESERVED";
     /// Two files say that they are the same plugin.
     Duplicate = "E_DUPLICATE";
     /// Its content is another one than the lock file allows.

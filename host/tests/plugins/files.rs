@@ -120,15 +120,49 @@ fn a_note_that_makes_no_sense_is_refused() {
 #[test]
 fn an_executable_stack_is_refused() {
     let mut library = noop().to_vec();
-    let phoff = usize::try_from(u64::from_le_bytes(library[32..40].try_into().expect("8 bytes")));
-    let phoff = phoff.expect("it is small");
-    let stack = (0..usize::from(library[56]))
-        .map(|i| phoff + i * 56)
+    let stack = segments(&library)
         .find(|at| library[*at..at + 4] == 0x6474_e551_u32.to_le_bytes())
         .expect("rustc writes PT_GNU_STACK");
     library[stack + 4] |= 1;
     let verdict = verdict(&library);
     assert!(verdict.starts_with("E_EXEC_STACK x.so: "), "{verdict}");
+}
+
+/// The program headers of a library: where each begins.
+fn segments(library: &[u8]) -> impl Iterator<Item = usize> {
+    let table = u64::from_le_bytes(library[32..40].try_into().expect("8 bytes"));
+    let table = usize::try_from(table).expect("it is small");
+    (0..usize::from(library[56])).map(move |i| table + i * 56)
+}
+
+#[test]
+fn code_that_may_be_written_is_refused() {
+    let mut library = noop().to_vec();
+    let (load, writable, executable) = (1_u32.to_le_bytes(), 2, 1);
+    let code = segments(&library)
+        .find(|at| library[*at..at + 4] == load && library[at + 4] & executable != 0)
+        .expect("it has code");
+    library[code + 4] |= writable;
+    let verdict = verdict(&library);
+    assert!(verdict.starts_with("E_EXEC_STACK x.so: has code that it may write"), "{verdict}");
+}
+
+#[test]
+fn a_name_of_the_hosts_own_is_refused() {
+    let verdict = verdict(&patched(noop(), r#""name":"noop""#, r#""name":"host""#));
+    assert!(verdict.starts_with("E_RESERVED x.so: `host` is not a name"), "{verdict}");
+}
+
+#[test]
+fn a_newer_c_library_is_named_with_the_one_that_is_here() {
+    let newest = inspect(&Place::with(&[("x.so", noop())]).file("x.so"))
+        .expect("it is a plugin")
+        .glibc
+        .expect("it is linked with glibc");
+    let (from, to) = (format!("GLIBC_{newest}\0"), format!("GLIBC_9{}\0", &newest[1..]));
+    let verdict = verdict(&patched(noop(), &from, &to));
+    assert!(verdict.starts_with("E_GLIBC plugin `noop` (x.so): needs glibc 9."), "{verdict}");
+    assert!(verdict.ends_with("; ask for a build for an older system"), "{verdict}");
 }
 
 #[test]

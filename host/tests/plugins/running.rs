@@ -171,7 +171,8 @@ async fn an_error_of_a_plugin_arrives_as_it_was_made() {
     for kind in ErrorKind::ALL {
         let params = json!({"refuse": u32::from(*kind)}).to_string();
         let refused = executor.submit(&job("a", &params)).await.expect_err("it was told to");
-        assert_eq!(refused.kind, *kind);
+        let kind = if kind.is_hosts() { ErrorKind::Internal } else { *kind };
+        assert_eq!(refused.kind, kind, "that it crashed is not a plugin's to say");
     }
     let refused = executor.submit(&job("a", r#"{"refuse":77}"#)).await.expect_err("it was told to");
     assert_eq!(refused.kind, ErrorKind::Internal, "of a kind that this host does not know");
