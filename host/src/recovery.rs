@@ -27,7 +27,7 @@ use std::{
 use futures_util::FutureExt as _;
 use longshore_plugin_api as api;
 use longshore_plugin_api::Found;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 pub use self::{
     pass::Pass,
@@ -77,6 +77,16 @@ pub struct Recovery {
 struct Parts {
     running: JoinSet<(String, Pass)>,
     busy: HashSet<String>,
+}
+
+impl Parts {
+    /// Takes in a part that has ended. Only an end of the host cuts one off.
+    fn take(&mut self, ended: Result<(String, Pass), JoinError>, pass: &mut Pass) {
+        if let Ok((executor, part)) = ended {
+            self.busy.remove(&executor);
+            pass.absorb(part);
+        }
+    }
 }
 
 impl Recovery {
@@ -178,6 +188,10 @@ impl Recovery {
         pass: &mut Pass,
     ) {
         let mut parts = self.parts.lock().await;
+        while let Some(ended) = parts.running.try_join_next() {
+            parts.take(ended, pass);
+        }
+        let mut awaited = HashSet::new();
         for (executor, rows) in by_executor {
             if parts.busy.contains(&executor) {
                 pass.seen += rows.len();
@@ -185,6 +199,7 @@ impl Recovery {
                 continue;
             }
             parts.busy.insert(executor.clone());
+            awaited.insert(executor.clone());
             let recovery = Arc::clone(self);
             parts.running.spawn(async move {
                 let part = AssertUnwindSafe(recovery.recover(&executor, &rows)).catch_unwind();
@@ -196,16 +211,14 @@ impl Recovery {
             });
         }
         let mut enough = pin!(tokio::time::sleep(self.settings.interval));
-        loop {
+        while !awaited.is_empty() {
             tokio::select! {
                 ended = parts.running.join_next() => match ended {
-                    Some(Ok((executor, part))) => {
-                        parts.busy.remove(&executor);
-                        pass.absorb(part);
+                    Some(ended) => {
+                        parts.take(ended, pass);
+                        awaited.retain(|executor| parts.busy.contains(executor));
                     }
-                    // Only an end of the host takes one away.
-                    Some(Err(_)) => {}
-                    None => return,
+                    None => break,
                 },
                 () = &mut enough => break,
             }

@@ -63,9 +63,13 @@ impl Terminal {
         let name = ptsname(&ours, Vec::new()).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let theirs = || open(&*name, flags, Mode::empty()).unwrap();
-        // The session's own terminal: its keys are signals.
-        let mut session = Command::new("setsid");
-        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        // The session's own terminal: its keys are signals, also where these tests run in a background
+        // that ignores them.
+        let mut session = Command::new("env");
+        session
+            .args(["--default-signal=INT", "setsid", "--ctty"])
+            .arg(command.get_program())
+            .args(command.get_args());
         session.current_dir(command.get_current_dir().unwrap()).env("TERM", "xterm");
         for (name, value) in command.get_envs() {
             match value {

@@ -35,6 +35,53 @@ max_workers = 2
 "#;
 
 #[test]
+fn an_executor_that_never_answers_recovery_keeps_only_its_own_jobs_waiting() {
+    let config = r#"
+[recovery]
+interval = "1s"
+
+[executors.stuck]
+plugin = "noop"
+config = { hang = "recover" }
+
+[executors.local]
+
+[jobs.stuck]
+executor = "stuck"
+command = ["noop"]
+
+[jobs.held]
+executor = "local"
+command = ["sh", "-c", "until [ -e {dir}/go ]; do sleep 0.02; done"]
+"#;
+    let mut host = setup(config).plugin("noop").start();
+    let client = host.client();
+    let stuck = client.submit("stuck", json!({ "hang": true }));
+    let held = client.submit("held", json!({}));
+    client.until(&stuck, "RUNNING");
+    client.until(&held, "RUNNING");
+    host.kill_9();
+    host.start();
+    let client = host.client();
+    std::fs::write(host.path("go"), "").unwrap();
+    // Its keeper has ended it with the host; it runs again, and new ones run beside it.
+    client.until(&held, "SUCCEEDED");
+    let new = client.submit("held", json!({}));
+    client.until(&new, "SUCCEEDED");
+    assert_eq!(client.job(&stuck)["status"], "NEEDS_RECOVERY", "nobody has said what became of it");
+    let trouble = || {
+        client.get("/api/3.0/recovery").json["last_pass"]["trouble"]["stuck"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let said = wait_until("recovery says who keeps it waiting", PATIENCE, trouble);
+    assert_eq!(said, "takes long to answer");
+    client.cancel(&stuck);
+    client.until(&stuck, "CANCELED");
+    host.terminate();
+}
+
+#[test]
 fn ten_kills_in_five_hundred_jobs_lose_nothing_and_overlap_nothing() {
     let mut chance = Chance::new();
     let mut host = setup(TYPES)

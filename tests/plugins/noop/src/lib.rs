@@ -23,7 +23,7 @@ struct Config {
     echo: bool,
     /// Panic in this method.
     panic: Option<String>,
-    /// Never answer this method: `health`.
+    /// Never answer this method: `health` or `recover`.
     hang: Option<String>,
     /// Fail `check_requirements` with this message.
     requirement: Option<String>,
@@ -73,6 +73,12 @@ struct Run {
 impl Noop {
     fn runs(&self) -> std::sync::MutexGuard<'_, HashMap<String, Run>> {
         self.unusual.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn hang_if(&self, method: &str) {
+        if self.config.hang.as_deref() == Some(method) {
+            std::future::pending().await
+        }
     }
 
     fn panic_if(&self, method: &str) {
@@ -204,6 +210,7 @@ impl Executor for Noop {
     }
 
     async fn recover(&self, attempts: Vec<Attempt>) -> Result<Vec<Verdict>, Error> {
+        self.hang_if("recover").await;
         self.panic_if("recover");
         let runs = self.runs();
         let verdict = |attempt: Attempt| {
@@ -227,9 +234,7 @@ impl Executor for Noop {
 
     async fn health(&self) -> Result<(), Error> {
         self.panic_if("health");
-        if self.config.hang.as_deref() == Some("health") {
-            std::future::pending::<()>().await;
-        }
+        self.hang_if("health").await;
         Ok(())
     }
 }
