@@ -64,7 +64,7 @@ recover)
     # The payload holds tags of hexadecimal digits and nothing that looks like them, so no parser is needed.
     found=$(tr '{},' '\n\n\n' | sed -n 's/^"attempt_tag":"\([0-9a-f-]*\)"$/\1/p' | while read -r tag; do
         [ -s "$LONGSHORE_STATE_DIR/attempts/$tag/group" ] && is=here || is=gone
-        printf '{"attempt_tag":"%s","found":"%s"},' "$tag" "$is"
+        printf '{"attempt_tag":"%s","found":{"found":"%s"}},' "$tag" "$is"
     done)
     ok "[${found%,}]"
     ;;

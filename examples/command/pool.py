@@ -100,10 +100,13 @@ def begin_cancel(home, grace):
 def find(home):
     """`here` is also what has ended: `wait` can still tell how."""
     if (home / "group").exists():
-        return {"attempt_tag": home.name, "found": "here"}
-    if runs(home):
-        return {"attempt_tag": home.name, "found": "unknown", "message": "its group was not noted"}
-    return {"attempt_tag": home.name, "found": "gone"}
+        return {"found": "here"}
+    return {"found": "unknown", "message": "its group was not noted"} if runs(home) else {"found": "gone"}
+
+
+def recover(attempts):
+    tags = [attempt["attempt_tag"] for attempt in attempts]
+    return [{"attempt_tag": tag, "found": find(STATE / tag)} for tag in tags]
 
 
 VERBS = {
@@ -111,7 +114,7 @@ VERBS = {
     "submit": submit,
     "wait": lambda attempt: lambda: wait(STATE / attempt["attempt_tag"]),
     "cancel": lambda asked: begin_cancel(STATE / asked["attempt"]["attempt_tag"], asked["grace"]),
-    "recover": lambda attempts: [find(STATE / attempt["attempt_tag"]) for attempt in attempts],
+    "recover": recover,
     "forget": lambda attempt: shutil.rmtree(STATE / attempt["attempt_tag"], ignore_errors=True),
 }
 

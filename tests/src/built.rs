@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What is built: the host, and the plugins that the tests load.
-const PACKAGES: [&str; 3] = ["longshore", "longshore-local", "longshore-noop"];
+const PACKAGES: [&str; 4] = ["longshore", "longshore-command", "longshore-local", "longshore-noop"];
 
 /// Where the binaries are.
 #[derive(Debug)]

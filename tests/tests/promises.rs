@@ -7,6 +7,7 @@ mod cli_lock;
 mod cli_logs;
 mod cli_pty;
 mod cli_serve;
+mod command;
 mod crashes;
 mod examples;
 mod exclusive;

@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 pub(crate) struct Lines<R> {
     reader: BufReader<R>,
     limit: usize,
+    /// Whether what comes next is the rest of a line that was cut.
+    inside: bool,
 }
 
 /// A line without its end.
@@ -15,35 +17,42 @@ pub(crate) struct Lines<R> {
 pub(crate) enum Line {
     /// All of it.
     Whole(Vec<u8>),
-    /// Its beginning; the rest of it was read and thrown away.
+    /// Its beginning; the rest of it will be thrown away.
     Cut(Vec<u8>),
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(crate) fn new(reader: R, limit: usize) -> Self {
-        Self { reader: BufReader::new(reader), limit }
+        Self { reader: BufReader::new(reader), limit, inside: false }
     }
 
     /// The next line; the last needs no end. Nothing where there is no more. Not to be dropped in
     /// between: what it has read of the line would be lost.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
-        let mut cut = false;
         loop {
             let read = self.reader.fill_buf().await?;
+            if read.is_empty() {
+                return Ok((!line.is_empty()).then_some(Line::Whole(line)));
+            }
             let end = read.iter().position(|&byte| byte == b'\n');
             let part = &read[..end.unwrap_or(read.len())];
-            let room = self.limit - line.len();
-            cut |= part.len() > room;
-            line.extend_from_slice(&part[..part.len().min(room)]);
-            let (over, nothing) = (read.is_empty(), line.is_empty() && !cut);
-            let used = part.len() + usize::from(end.is_some());
-            self.reader.consume(used);
-            if over && nothing {
-                return Ok(None);
+            let skipped = self.inside;
+            if !skipped {
+                let room = self.limit - line.len();
+                line.extend_from_slice(&part[..part.len().min(room)]);
+                // Said at once: the end of such a line may never come.
+                self.inside = part.len() > room;
             }
-            if over || end.is_some() {
-                return Ok(Some(if cut { Line::Cut(line) } else { Line::Whole(line) }));
+            let cut = self.inside && !skipped;
+            let used = part.len() + usize::from(end.is_some());
+            self.inside &= end.is_none();
+            self.reader.consume(used);
+            if cut {
+                return Ok(Some(Line::Cut(line)));
+            }
+            if end.is_some() && !skipped {
+                return Ok(Some(Line::Whole(line)));
             }
         }
     }

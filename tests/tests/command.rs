@@ -1,0 +1,149 @@
+//! Executors that are programs: the two examples, through a host.
+
+use std::fs;
+
+use longshore_tests::{
+    TestHost, built::repository, host::lossy, leftovers, setup, wait::PATIENCE, wait_until,
+};
+use serde_json::json;
+
+const JOBS: &str = r#"
+[executors.own]
+plugin = "command"
+
+[jobs.good]
+executor = "own"
+command = ["sh", "-c", 'echo "say \"hello\""; cp "$LONGSHORE_PARAMS" "$LONGSHORE_RESULT"']
+
+[jobs.bad]
+executor = "own"
+command = ["sh", "-c", "echo because >&2; exit 3"]
+retry = { max_retries = 0 }
+
+[jobs.long]
+executor = "own"
+command = ["sh", "-c", 'echo begun >> {dir}/begun; until [ -e {dir}/gate ]; do sleep 0.02; done; echo ended >> {dir}/ended']
+stop_grace = "200ms"
+
+[jobs.stubborn]
+executor = "own"
+command = ["sh", "-c", 'trap "" TERM; echo begun >> {dir}/begun; sleep 600 & wait; sleep 600']
+stop_grace = "200ms"
+"#;
+
+const POOL: (&str, &str) =
+    ("pool.py", "[executors.own.config]\nprogram = [\"python3\", \"pool.py\"]\nmode = \"serve\"");
+const AT: (&str, &str) = ("at.sh", "[executors.own.config]\nprogram = [\"sh\", \"./at.sh\"]");
+
+fn host((file, config): (&str, &str)) -> TestHost {
+    let program = fs::read(repository().join("examples/command").join(file)).unwrap();
+    setup(JOBS).config(config).plugin("command").file(file, program).start()
+}
+
+fn until_begun(host: &TestHost) {
+    wait_until("the job has begun", PATIENCE, || host.path("begun").exists().then_some(()));
+}
+
+fn jobs_end_as_they_do(host: TestHost) {
+    let client = host.client();
+    let id = client.submit("good", json!({ "a": [1, "two\n"] }));
+    assert_eq!(client.result(&id), json!({ "a": [1, "two\n"] }));
+    assert_eq!(client.get(&format!("/api/3.0/jobs/{id}/logs")).text, "say \"hello\"\n");
+    assert_eq!(client.job(&id)["executor_backend"], "own");
+
+    let job = client.until(&client.submit("bad", json!({})), "FAILED");
+    assert_eq!(job["error_message"], "the command ended with exit code 3");
+
+    let id = client.submit("stubborn", json!({}));
+    until_begun(&host);
+    client.cancel(&id);
+    let job = client.ended(&id);
+    assert_eq!((&job["status"], &job["work"]), (&json!("CANCELED"), &json!("gone")));
+    let sleeping = |process: &leftovers::Process| process.command.contains("sleep 600");
+    assert!(!leftovers::processes(&host.path("")).iter().any(sleeping), "it was not killed");
+    forgotten(&host);
+    host.finish();
+}
+
+/// Nothing is left of any attempt.
+fn forgotten(host: &TestHost) {
+    let attempts = host.path("state/executors/own");
+    wait_until("every attempt is forgotten", PATIENCE, || {
+        leftovers::attempts(&attempts).is_empty().then_some(())
+    });
+}
+
+fn a_killed_hosts_job_ends_once(mut host: TestHost) {
+    let id = host.client().submit("long", json!({}));
+    until_begun(&host);
+    host.kill_9();
+    host.start();
+    let client = host.client();
+    let job = wait_until("it is found again", PATIENCE, || {
+        let job = client.job(&id);
+        (job["status"] == "RUNNING").then_some(job)
+    });
+    assert_eq!(job["attempt"], 1, "it still runs, and so was not run again");
+    fs::write(host.path("gate"), "").unwrap();
+    let job = client.until(&id, "SUCCEEDED");
+    assert_eq!((&job["attempt"], &job["retry_count"]), (&json!(1), &json!(0)));
+    assert_eq!(fs::read_to_string(host.path("begun")).unwrap(), "begun\n");
+    assert_eq!(fs::read_to_string(host.path("ended")).unwrap(), "ended\n");
+    forgotten(&host);
+    host.finish();
+}
+
+#[test]
+fn a_pool_in_python_runs_fails_and_cancels_jobs() {
+    jobs_end_as_they_do(host(POOL));
+}
+
+#[test]
+fn a_shell_script_runs_fails_and_cancels_jobs() {
+    jobs_end_as_they_do(host(AT));
+}
+
+#[test]
+fn a_job_of_the_pool_outlives_a_killed_host_and_ends_once() {
+    a_killed_hosts_job_ends_once(host(POOL));
+}
+
+#[test]
+fn a_job_of_the_shell_script_outlives_a_killed_host_and_ends_once() {
+    a_killed_hosts_job_ends_once(host(AT));
+}
+
+#[test]
+fn a_pool_that_is_killed_is_started_again_and_its_job_ends_once() {
+    let host = host(POOL);
+    let client = host.client();
+    let id = client.submit("long", json!({}));
+    until_begun(&host);
+    let pool = leftovers::processes(&host.path(""))
+        .into_iter()
+        .find(|process| process.command.trim_end().ends_with(" pool.py"))
+        .unwrap();
+    let pid = rustix::process::Pid::from_raw(pool.pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    wait_until("the host has noticed", PATIENCE, || {
+        host.log().contains("waiting failed").then_some(())
+    });
+    fs::write(host.path("gate"), "").unwrap();
+    let job = client.until(&id, "SUCCEEDED");
+    assert_eq!(job["attempt"], 1);
+    assert_eq!(fs::read_to_string(host.path("ended")).unwrap(), "ended\n");
+    forgotten(&host);
+    host.finish();
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named_with_the_way_out() {
+    let config = "[executors.own]\nplugin = \"command\"\n[executors.own.config]\nprogram = [\"./nowhere.py\"]";
+    let host = setup(config).plugin("command").start();
+    let said = host.says(&["plugin", "list", "--json"]);
+    let log = host.log() + &lossy(&said.stdout);
+    for part in ["nowhere.py", "cannot run the program", "hint: `program` is looked up on PATH"] {
+        assert!(log.contains(part), "nobody says {part}:\n{log}");
+    }
+    host.finish();
+}
