@@ -13,7 +13,6 @@ home=$LONGSHORE_STATE_DIR/attempts/${LONGSHORE_ATTEMPT_TAG:-none}
 ok() { printf '{"ok":%s}\n' "$1" && exit; }
 error() { printf '{"error":{"kind":"%s","message":"%s"}}\n' "$1" "$2" && exit; }
 runs() { [ -e "$home/lock" ] && ! flock -n "$home/lock" true; }
-# The whole session, which leads a process group of its own.
 kill_all() { kill -s "$1" -- "-$(cat "$home/group")" 2>/dev/null || true; }
 # Any text as the inside of a JSON string.
 text() { tr '\t' ' ' | tr -d '\000-\011\013-\037' | sed 's/[\\"]/\\&/g' | awk '{ printf "%s\\n", $0 }'; }
@@ -28,10 +27,9 @@ submit)
     cd "$home"
     # Away from this call's process group and pipes, which end with the call. The lock is taken
     # before this call ends, and held for as long as anything of the job lives.
-    exec 9>lock
-    flock 9
-    setsid sh -c 'echo $$ >group; "$@"; echo $? >exit.new; mv exit.new exit' sh "$@" \
-        </dev/null >output 2>&1 &
+    exec 9>lock && flock 9
+    run='echo $$ >group; "$@"; echo $? >exit.new; mv exit.new exit'
+    setsid sh -c "$run" sh "$@" </dev/null >output 2>&1 &
     until [ -s group ] || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
     [ -s group ] || error unavailable "the job could not be started"
     ok null
@@ -48,8 +46,7 @@ wait)
     *) ending='{"interrupted":{"message":"it was killed, or the machine was restarted"}}'
         [ ! -e "$home/canceled" ] || ending='{"canceled":{"message":"canceled"}}' ;;
     esac
-    ok '{"ending":'"$ending"',"log_tail":"'"$tail"'"}'
-    ;;
+    ok '{"ending":'"$ending"',"log_tail":"'"$tail"'"}' ;;
 cancel)
     runs || ok '"gone"'
     : >"$home/canceled"
@@ -58,16 +55,14 @@ cancel)
     while runs && [ "$left" -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
     kill_all KILL
     for _ in 1 2 3 4 5 6 7 8 9 10; do runs || ok '"gone"'; sleep 0.1; done
-    ok '"maybe"'
-    ;;
+    ok '"maybe"' ;;
 recover)
     # The payload holds tags of hexadecimal digits and nothing that looks like them, so no parser is needed.
     found=$(tr '{},' '\n\n\n' | sed -n 's/^"attempt_tag":"\([0-9a-f-]*\)"$/\1/p' | while read -r tag; do
         [ -s "$LONGSHORE_STATE_DIR/attempts/$tag/group" ] && is=here || is=gone
         printf '{"attempt_tag":"%s","found":{"found":"%s"}},' "$tag" "$is"
     done)
-    ok "[${found%,}]"
-    ;;
+    ok "[${found%,}]" ;;
 forget) rm -rf "$home" && ok null ;;
 *) exit 64 ;;
 esac

@@ -119,6 +119,8 @@ fn a_pool_that_is_killed_is_started_again_and_its_job_ends_once() {
     let client = host.client();
     let id = client.submit("long", json!({}));
     until_begun(&host);
+    // The pool answers in the order of the questions, so that it has answered `submit` before this.
+    let _ = client.get(&format!("/api/3.0/jobs/{id}/logs"));
     let pool = leftovers::processes(&host.path(""))
         .into_iter()
         .find(|process| process.command.trim_end().ends_with(" pool.py"))
