@@ -86,10 +86,13 @@ impl Impatience {
         self.next().await
     }
 
+    /// Of two that came before anybody looked, SIGTERM counts as the first: what loses patience with
+    /// it is a person's Ctrl-C.
     async fn next(&mut self) -> Exit {
         tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
+            biased;
             _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.interrupt.recv() => Exit::Interrupted,
         }
     }
 }
