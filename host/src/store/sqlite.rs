@@ -149,14 +149,18 @@ impl Session {
         statement: &'static Statement,
         rows: impl IntoIterator<Item = &'a [Value]>,
     ) -> Result<Vec<usize>, StoreError> {
+        let mut rows = rows.into_iter().peekable();
+        // Most batches free no lock and find no damaged row: nothing is prepared for nothing.
+        if rows.peek().is_none() {
+            return Ok(Vec::new());
+        }
         let run = || {
             let mut prepared = self.connection.prepare_cached(statement.sqlite)?;
-            rows.into_iter()
-                .map(|row| {
-                    bind(&mut prepared, row)?;
-                    prepared.raw_execute()
-                })
-                .collect::<Result<Vec<_>, _>>()
+            rows.map(|row| {
+                bind(&mut prepared, row)?;
+                prepared.raw_execute()
+            })
+            .collect::<Result<Vec<_>, _>>()
         };
         let changed = run().map_err(|source| failed(statement, source))?;
         tracing::trace!(statement = statement.name, rows = changed.iter().sum::<usize>());
