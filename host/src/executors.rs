@@ -15,21 +15,19 @@ use longshore_plugin_api::{Attempt, ErrorKind, Facts};
 
 use crate::{lifecycle::Work, plugin::HostedExecutor};
 
-/// One open executor.
+/// One configured executor.
 pub struct Open {
     /// Its configured name: what jobs are routed to.
     pub name: String,
     /// The plugin behind it.
     pub executor: Arc<dyn HostedExecutor>,
-    /// What it is.
-    pub facts: Facts,
     ready: AtomicBool,
     swept: AtomicBool,
     trouble: Mutex<Option<String>>,
     locality: Mutex<Option<String>>,
 }
 
-/// Every open executor.
+/// Every configured executor.
 #[derive(Default)]
 pub struct Executors {
     open: BTreeMap<String, Arc<Open>>,
@@ -47,11 +45,9 @@ impl Executors {
         let open = open
             .into_iter()
             .map(|(name, executor)| {
-                let facts = executor.facts().clone();
                 let open = Open {
                     name: name.clone(),
                     executor,
-                    facts,
                     ready: AtomicBool::new(true),
                     swept: AtomicBool::new(false),
                     trouble: Mutex::default(),
@@ -107,10 +103,16 @@ impl Executors {
 }
 
 impl Open {
-    /// Whether it is well.
+    /// What it is; nothing before it was opened for the first time.
+    #[must_use]
+    pub fn facts(&self) -> Option<Facts> {
+        self.executor.facts()
+    }
+
+    /// Whether it runs and is well.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        self.ready.load(Ordering::Relaxed) && self.executor.standing().takes_jobs()
     }
 
     /// Whether jobs may be claimed for it: it is well, and knows which evidence still counts. What is
@@ -193,7 +195,7 @@ impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Open")
             .field("name", &self.name)
-            .field("facts", &self.facts)
+            .field("standing", &self.executor.standing())
             .finish_non_exhaustive()
     }
 }

@@ -118,11 +118,11 @@ fn executor(api: &Api, plugins: &[registry::Entry], name: &str, plugin: &str) ->
         version: entry.and_then(|entry| entry.version.clone()),
         ready: open.is_some_and(|open| open.is_ready()),
         trouble,
-        facts: open.map(|open| Facts {
-            remote_execution: open.facts.remote_execution,
-            scope: open.facts.scope,
-            isolation: open.facts.isolation,
-            reattach: open.facts.reattach,
+        facts: open.and_then(|open| open.facts()).map(|facts| Facts {
+            remote_execution: facts.remote_execution,
+            scope: facts.scope,
+            isolation: facts.isolation,
+            reattach: facts.reattach,
         }),
     }
 }

@@ -62,7 +62,9 @@ pub(super) async fn get(State(api): State<Arc<Api>>, _caller: Caller) -> axum::J
         uptime: host.uptime().as_secs_f64(),
         draining: host.is_draining(),
         executors: host.config.executors.keys().cloned().collect(),
-        direct_model_usage: default.is_some_and(|open| !open.facts.remote_execution),
+        direct_model_usage: default
+            .and_then(|open| open.facts())
+            .is_some_and(|facts| !facts.remote_execution),
         default_executor,
         custom_code: false,
         limits: Limits {

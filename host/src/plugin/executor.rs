@@ -6,6 +6,8 @@ use longshore_plugin_api::{
     Attempt, Ended, Error, Facts, Handle, Job, JobShape, LogChunk, Progress, Verdict, Work,
 };
 
+use super::Standing;
+
 /// A future behind a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -25,8 +27,14 @@ pub trait HostedExecutor: fmt::Debug + Send + Sync {
     /// The plugin's name.
     fn plugin(&self) -> &str;
 
-    /// What it is; asked once, when it was opened.
-    fn facts(&self) -> &Facts;
+    /// How it stands.
+    fn standing(&self) -> Standing;
+
+    /// Answers when it stands otherwise than when this was called.
+    fn changed(&self) -> BoxFuture<'_, ()>;
+
+    /// What it is, as it said when it was opened last; nothing before the first time.
+    fn facts(&self) -> Option<Facts>;
 
     /// Where the work of a job submitted now would be; nothing where it is the host's own place.
     /// At most [`deadline::LOCALITY`].

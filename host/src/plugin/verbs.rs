@@ -9,6 +9,7 @@ use longshore_plugin_api::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    BoxFuture, Standing,
     executor::{Answer, HostedExecutor, deadline},
     schema,
     transport::Transport,
@@ -70,8 +71,16 @@ impl<T: Transport> HostedExecutor for Verbs<T> {
         &self.plugin
     }
 
-    fn facts(&self) -> &Facts {
-        &self.facts
+    fn standing(&self) -> Standing {
+        Standing::Ready
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        Some(self.facts.clone())
     }
 
     fn locality(&self) -> Answer<'_, Option<String>> {

@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     job::{Claimed, Fenced, JobId, NewJob, Outcome, ReplicaId},
     lifecycle,
-    plugin::{HostedExecutor, executor::Answer},
+    plugin::{BoxFuture, HostedExecutor, Standing, executor::Answer},
     store::{Ended as End, Schema, Synchronous, Want},
 };
 
@@ -66,8 +66,16 @@ impl HostedExecutor for Speaker {
         "speaker"
     }
 
-    fn facts(&self) -> &Facts {
-        &self.facts
+    fn standing(&self) -> Standing {
+        Standing::Ready
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        Some(self.facts.clone())
     }
 
     fn logs<'a>(&'a self, attempt: &'a Attempt, offset: u64) -> Answer<'a, LogChunk> {

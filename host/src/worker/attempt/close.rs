@@ -85,7 +85,7 @@ impl Attempt {
     /// The host goes away: what can be found again is left running, the rest is stopped and given
     /// back. It is nobody's cancel.
     pub(super) async fn hand_over(&self) {
-        if self.open.facts.reattach {
+        if self.open.facts().is_some_and(|facts| facts.reattach) {
             return self.mark(Duration::ZERO).await;
         }
         if self.prove_gone().await != Work::Gone {
