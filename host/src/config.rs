@@ -45,10 +45,11 @@ pub use self::{
     secret::{Secret, SecretError, SecretSource, TokenDigest, TokenSecret},
     section::{
         database::{Database, DatabaseUrl, Synchronous},
-        executors::{ExecutorConfig, PluginIsolation, Plugins},
+        executors::{Deadlines, ExecutorConfig, PluginIsolation, Restart, RunnerLimits},
         jobs::{Defaults, Exclusive, JobType, OnConflict, Priority, Retry},
         limits::Limits,
         log::{Log, LogFormat, LogLevel},
+        plugins::Plugins,
         python::Python,
         routing::Routing,
         server::{Server, Tls},

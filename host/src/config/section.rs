@@ -5,6 +5,7 @@ pub(super) mod executors;
 pub(super) mod jobs;
 pub(super) mod limits;
 pub(super) mod log;
+pub(super) mod plugins;
 pub(super) mod python;
 pub(super) mod routing;
 pub(super) mod server;

@@ -117,6 +117,17 @@ pub(crate) const WEB_ORIGIN: Form<String> = Form {
     })
 };
 
+/// An environment variable, or all whose names begin alike.
+pub(crate) const ENVIRONMENT_VARIABLE: Form<String> = text(
+    "environment variable",
+    "the name of an environment variable such as \"ACME_TOKEN\", or \"ACME_*\" for all that begin so; `LONGSHORE_` is the host's own",
+    |text| {
+        let name = text.strip_suffix('*').unwrap_or(text);
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        when(text, !name.is_empty() && name.chars().all(fits) && !name.starts_with("LONGSHORE_"))
+    },
+);
+
 /// A Python function by its full name.
 pub(crate) const FUNCTION: Form<String> = Form {
     hint: |text| {
