@@ -84,6 +84,8 @@ codes! {
     Owner = "E_OWNER";
     /// Others may write it, or replace it.
     Writable = "E_WRITABLE";
+    /// It changed while it was read: it is looked at again.
+    Changing = "E_CHANGING";
     /// It is no ELF file.
     NotElf = "E_NOT_ELF";
     /// It ends before its own contents do.
@@ -120,8 +122,16 @@ codes! {
     Layout = "E_LAYOUT";
     /// It describes itself otherwise than its note does, or not at all.
     Describe = "E_DESCRIBE";
+    /// The JSON Schema of its settings is none.
+    Schema = "E_SCHEMA";
+    /// It isolates less than the version in use, or runs its jobs elsewhere.
+    StepDown = "E_STEP_DOWN";
     /// It does not answer in time.
     Hung = "E_HUNG";
+    /// It crashed too often and is left alone until somebody releases it.
+    Quarantined = "E_QUARANTINED";
+    /// Its file was removed.
+    Gone = "E_GONE";
     /// There is no plugin of that name.
     Unknown = "E_UNKNOWN_PLUGIN";
     /// The executor's configuration is wrong.
