@@ -23,6 +23,7 @@ mod preflight;
 pub mod problem;
 pub mod registry;
 mod schema;
+mod stamp;
 pub mod standing;
 mod transport;
 mod verbs;

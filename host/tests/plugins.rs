@@ -3,6 +3,8 @@
 
 #[path = "plugins/bench.rs"]
 mod bench;
+#[path = "plugins/changing.rs"]
+mod changing;
 #[path = "plugins/files.rs"]
 mod files;
 #[path = "plugins/panics.rs"]

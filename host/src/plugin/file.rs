@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     problem::{Code, PluginProblem},
+    stamp::Stamp,
     walk::{self, Trust},
 };
 
@@ -36,10 +37,19 @@ pub(super) fn read(path: &Path) -> Result<Content, PluginProblem> {
     if let Some((code, why)) = trust.objection(&metadata) {
         return Err(problem(code, format!("it runs with the host's rights and {why}")));
     }
+    let before = Stamp::of(&metadata);
+    before.wait_out_its_tick();
     let mut bytes = Vec::new();
     // The file may grow while it is read.
     let limited = file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes);
     limited.map_err(cannot_read)?;
+    // Half of one content and half of the next may pass every check and be a third plugin.
+    let after = Stamp::of(&file.metadata().map_err(cannot_read)?);
+    if before != after {
+        let message = "it changes while it is read, so it is looked at again; copy a plugin to \
+                       another name beside it, then `mv` it";
+        return Err(problem(Code::Changing, message.to_owned()));
+    }
     let mut digest = String::with_capacity(64);
     for byte in Sha256::digest(&bytes) {
         write!(digest, "{byte:02x}").expect("a `String` takes everything");
