@@ -45,7 +45,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, PluginProblem> {
     // A library without section headers loads all the same; there is only less to tell.
     let linking = linking(&content.bytes).unwrap_or_default();
     let (bytes, digest) = (content.bytes.len(), content.digest);
-    let Linking { needed, glibc, exports } = linking;
+    let Linking { needed, glibc, exports, .. } = linking;
     let glibc = glibc.map(|(major, minor)| format!("{major}.{minor}"));
     Ok(Inspection { digest, bytes, note, problem, needed, glibc, exports })
 }

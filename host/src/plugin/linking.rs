@@ -1,6 +1,7 @@
 //! What a file asks of the dynamic linker: libraries, versions, symbols. Read from its section headers; a
 //! library without them loads all the same, there is only less to tell.
 
+use longshore_plugin_api::abi::abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::{
     elf,
     read::elf::{FileHeader as _, SectionTable, Sym as _},
@@ -17,6 +18,8 @@ pub(super) struct Linking {
     pub(super) needed: Vec<String>,
     pub(super) glibc: Option<(u32, u32)>,
     pub(super) exports: Vec<String>,
+    /// Whether there is a table to read `exports` from.
+    has_symbols: bool,
 }
 
 /// Reads it.
@@ -32,6 +35,7 @@ pub(super) fn linking(bytes: &[u8]) -> object::read::Result<Linking> {
     }
     linking.glibc = glibc(&sections, bytes)?;
     let symbols = sections.symbols(ENDIAN, bytes, elf::SHT_DYNSYM)?;
+    linking.has_symbols = !symbols.is_empty();
     for symbol in symbols.iter().skip(1) {
         if !symbol.is_undefined(ENDIAN) && !symbol.is_local() {
             linking.exports.push(text(symbols.symbol_name(ENDIAN, symbol)?));
@@ -70,11 +74,26 @@ fn parse_version(version: &[u8]) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// Refuses what needs a newer glibc than this host runs on: the linker would name a symbol, and not the
-/// way out.
-pub(super) fn check_glibc(bytes: &[u8]) -> Result<(), PluginProblem> {
-    let needs = linking(bytes).ok().and_then(|linking| linking.glibc);
-    match (needs, installed_glibc()) {
+/// Refuses what the linker would refuse with a symbol's name and no way out. Says nothing of a library
+/// without section headers.
+pub(super) fn check(bytes: &[u8]) -> Result<(), PluginProblem> {
+    let Ok(linking) = linking(bytes) else { return Ok(()) };
+    check_root(&linking)?;
+    check_glibc(&linking)
+}
+
+/// Refuses what has a plugin's note and exports no plugin.
+fn check_root(linking: &Linking) -> Result<(), PluginProblem> {
+    if !linking.has_symbols || linking.exports.iter().any(|name| name == ROOT_MODULE_LOADER_NAME) {
+        return Ok(());
+    }
+    let message = "it has the note of a plugin, but does not export one; build it as a `cdylib`, and let no version script hide its symbols";
+    Err(PluginProblem::new(Code::NotAPlugin, message))
+}
+
+/// Refuses what needs a newer glibc than this host runs on.
+fn check_glibc(linking: &Linking) -> Result<(), PluginProblem> {
+    match (linking.glibc, installed_glibc()) {
         (Some(needs), Some(here)) if needs > here => Err(PluginProblem::new(
             Code::Glibc,
             format!(

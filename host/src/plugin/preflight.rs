@@ -8,7 +8,7 @@ use longshore_plugin_api::{
 };
 use object::{
     LittleEndian, elf,
-    read::elf::{FileHeader, ProgramHeader},
+    read::elf::{Dyn as _, FileHeader, ProgramHeader},
 };
 
 use super::{
@@ -23,6 +23,9 @@ pub(super) const ENDIAN: LittleEndian = LittleEndian;
 /// The metadata note of a plugin.
 pub(super) type Note = note::Note<'static>;
 
+/// The one format of notes so far.
+const NOTE_FORMAT: u32 = 1;
+
 /// What would be taken for the host itself.
 const RESERVED: [&str; 2] = ["host", "longshore"];
 
@@ -36,7 +39,8 @@ const OURS: elf::Machine = match std::env::consts::ARCH.as_bytes() {
 /// The note of a file that this host can load.
 pub(super) fn check(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let note = read_note(bytes)?;
-    let checked = check_note(&note).and_then(|()| linking::check_glibc(bytes));
+    let checked =
+        check_note(&note).and_then(|()| linking::check(bytes)).and_then(|()| unwinds(&note));
     checked.map_err(|problem| problem.plugin(&note.name))?;
     Ok(note)
 }
@@ -66,7 +70,7 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
         Some(end) if end > bytes.len() as u64 => return Err(truncated(end)),
         _ => {}
     }
-    check_segments(segments)?;
+    check_segments(segments, bytes)?;
     for segment in segments {
         let Ok(Some(mut notes)) = segment.notes(ENDIAN, bytes) else {
             continue;
@@ -81,7 +85,9 @@ pub(super) fn read_note(bytes: &[u8]) -> Result<Note, PluginProblem> {
     Err(PluginProblem::new(Code::NotAPlugin, message))
 }
 
-fn check_segments(segments: &[elf::ProgramHeader64<LittleEndian>]) -> Result<(), PluginProblem> {
+type Segment = elf::ProgramHeader64<LittleEndian>;
+
+fn check_segments(segments: &[Segment], bytes: &[u8]) -> Result<(), PluginProblem> {
     for segment in segments {
         let flags = segment.p_flags(ENDIAN).0;
         let (writable, executable) = (flags & elf::PF_W.0 != 0, flags & elf::PF_X.0 != 0);
@@ -95,10 +101,22 @@ fn check_segments(segments: &[elf::ProgramHeader64<LittleEndian>]) -> Result<(),
                     "has code that it may write; link it without `-N` and text relocations";
                 return Err(PluginProblem::new(Code::ExecStack, message));
             }
+            // A library may be one that can be run, as glibc is; that one has a name to be linked by.
+            elf::PT_INTERP if !has_soname(segments, bytes) => return Err(program()),
             _ => {}
         }
     }
     Ok(())
+}
+
+fn has_soname(segments: &[Segment], bytes: &[u8]) -> bool {
+    let tables = segments.iter().filter_map(|s| s.dynamic(ENDIAN, bytes).ok().flatten());
+    tables.flatten().any(|entry| entry.tag(ENDIAN) == elf::DT_SONAME)
+}
+
+fn program() -> PluginProblem {
+    let message = "a program, not a shared library; build the plugin as a `cdylib`";
+    PluginProblem::new(Code::NotALibrary, message)
 }
 
 fn check_ident(bytes: &[u8]) -> Result<(), PluginProblem> {
@@ -146,12 +164,9 @@ fn check_kind(header: &Header) -> Result<(), PluginProblem> {
         return Err(PluginProblem::new(Code::WrongArch, message));
     }
     match header.e_type(ENDIAN) {
-        // A position-independent program is `ET_DYN` too; it has no note, and is told apart by that.
+        // A position-independent program is `ET_DYN` too; its segments tell it apart.
         elf::ET_DYN => Ok(()),
-        elf::ET_EXEC => Err(PluginProblem::new(
-            Code::NotALibrary,
-            "a program, not a shared library; build the plugin as a `cdylib`",
-        )),
+        elf::ET_EXEC => Err(program()),
         elf::ET_REL => Err(PluginProblem::new(
             Code::NotALibrary,
             "an object file, not a shared library; build the plugin as a `cdylib`",
@@ -211,7 +226,23 @@ fn into_owned(note: note::Note<'_>) -> Note {
     }
 }
 
+/// Refuses what only a process of its own may run: a panic in it ends its process, whoever else is there.
+pub(super) fn unwinds(note: &Note) -> Result<(), PluginProblem> {
+    if note.panic == "unwind" {
+        return Ok(());
+    }
+    let message = "built with `panic = \"abort\"`: a panic in it would end the host; rebuild it with `panic = \"unwind\"`";
+    Err(PluginProblem::new(Code::PanicAbort, message))
+}
+
 fn check_note(note: &Note) -> Result<(), PluginProblem> {
+    if note.note != NOTE_FORMAT {
+        let message = format!(
+            "its note has format {}, this host reads {NOTE_FORMAT}; upgrade the host, or rebuild it with a released longshore-plugin-api",
+            note.note
+        );
+        return Err(PluginProblem::new(Code::BadNote, message));
+    }
     let (major, minor) = API;
     let (api, min_host) = (version(&note.api), version(&note.min_host));
     let range = |what: String| PluginProblem::new(Code::ApiRange, what);
@@ -234,10 +265,6 @@ fn check_note(note: &Note) -> Result<(), PluginProblem> {
                 async_ffi::ABI_VERSION,
             )))
         }
-        (Some(_), Some(_)) if note.panic != "unwind" => Err(PluginProblem::new(
-            Code::PanicAbort,
-            "built with `panic = \"abort\"`: a panic in it would end the host; rebuild it with `panic = \"unwind\"`",
-        )),
         (Some(_), Some(_)) => Ok(()),
         _ => Err(PluginProblem::new(
             Code::BadNote,

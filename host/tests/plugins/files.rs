@@ -72,15 +72,29 @@ fn a_program_and_somebody_elses_library_are_no_plugins() {
         verdict(&program),
         "E_NOT_A_LIBRARY x.so: a program, not a shared library; build the plugin as a `cdylib`"
     );
-    // This test is itself a position-independent program: a library for all that ELF can say.
+    // This test is itself a position-independent program, of the same ELF type as a library.
     let this = fs::read(std::env::current_exe().expect("this runs")).expect("it is readable");
-    for foreign in [this, patched(noop(), "Longshore\0", "Shortlore\0")] {
+    assert_eq!(
+        verdict(&this),
+        "E_NOT_A_LIBRARY x.so: a program, not a shared library; build the plugin as a `cdylib`"
+    );
+    let mut foreign = vec![patched(noop(), "Longshore\0", "Shortlore\0")];
+    // glibc's own can be run, and says so as a program does; it is a library all the same.
+    foreign.extend(libc());
+    for foreign in foreign {
         assert_eq!(
             verdict(&foreign),
             "E_NOT_A_PLUGIN x.so: a shared library, but no Longshore plugin (it has no `Longshore` \
              note); a plugin is built with `longshore_plugin_api::export_executor!`"
         );
     }
+}
+
+/// The C library that this test runs with, where there is one.
+fn libc() -> Option<Vec<u8>> {
+    let maps = fs::read_to_string("/proc/self/maps").expect("this runs on Linux");
+    let path = maps.split_whitespace().find(|word| word.contains("/libc.so"))?;
+    Some(fs::read(path).expect("it is readable"))
 }
 
 #[test]
@@ -115,6 +129,49 @@ fn a_note_that_makes_no_sense_is_refused() {
         let verdict = verdict(&patched(noop(), from, to));
         assert!(verdict.starts_with("E_BAD_NOTE "), "{verdict}");
     }
+}
+
+#[test]
+fn a_newer_format_of_notes_is_named_with_the_one_that_is_read() {
+    let verdict = verdict(&patched(noop(), r#"{"note":1,"#, r#"{"note":2,"#));
+    assert!(
+        verdict.starts_with(
+            "E_BAD_NOTE plugin `noop` (x.so): its note has format 2, this host reads 1; "
+        ),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn what_asks_for_an_interpreter_is_a_program_whatever_its_note_says() {
+    let mut program = noop().to_vec();
+    let (unwinding, interpreter) = (0x6474_e550_u32.to_le_bytes(), 3_u32.to_le_bytes());
+    let at = segments(&program)
+        .find(|at| program[*at..at + 4] == unwinding)
+        .expect("rustc writes PT_GNU_EH_FRAME");
+    program[at..at + 4].copy_from_slice(&interpreter);
+    assert_eq!(
+        verdict(&program),
+        "E_NOT_A_LIBRARY x.so: a program, not a shared library; build the plugin as a `cdylib`"
+    );
+}
+
+#[test]
+fn a_note_without_a_plugin_is_refused_before_it_is_loaded() {
+    let root = "_1as_0lib_1header_0root_bmodule_bloader\0";
+    let hidden = root.replace("_1as", "_2as");
+    let verdict = verdict(&patched(noop(), root, &hidden));
+    assert!(
+        verdict
+            .starts_with("E_NOT_A_PLUGIN plugin `noop` (x.so): it has the note of a plugin, but"),
+        "{verdict}"
+    );
+
+    // Without section headers nobody can look: the linker will.
+    let mut bare = patched(noop(), root, &hidden);
+    bare[40..48].fill(0);
+    bare[60..64].fill(0);
+    assert_eq!(self::verdict(&bare), "ok noop");
 }
 
 #[test]
