@@ -23,6 +23,11 @@ mod preflight;
 pub mod problem;
 pub mod registry;
 mod schema;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the registry looks with it once it is a service")
+)]
+mod shelf;
 mod stamp;
 pub mod standing;
 mod transport;
