@@ -25,6 +25,11 @@ pub mod registry;
 mod schema;
 #[cfg_attr(
     not(test),
+    expect(dead_code, reason = "executors are opened with it by the registry's next form")
+)]
+mod secret;
+#[cfg_attr(
+    not(test),
     expect(dead_code, reason = "the registry looks with it once it is a service")
 )]
 mod shelf;

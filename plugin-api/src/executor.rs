@@ -15,6 +15,25 @@ use crate::{Attempt, Ended, Error, Handle, Host, Job, LogChunk, Verdict, Work};
 pub trait Executor: Send + Sync + Sized + 'static {
     /// The executor's settings: `[executors.NAME.config]`. Its JSON Schema is checked before `new`
     /// sees a value. Refuse unknown keys with `#[serde(deny_unknown_fields)]`.
+    ///
+    /// The host writes `***` for what is secret in every message, log record and line of output of
+    /// this executor: for each [`Secret`](crate::Secret), and for each field whose schema says
+    /// `"x-secret": true`, with all that is in it. Values of less than 4 bytes are left as they are.
+    ///
+    /// ```
+    /// # use longshore_plugin_api::Secret;
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Config {
+    ///     token: Secret,
+    ///     #[schemars(extend("x-secret" = true))]
+    ///     headers: std::collections::BTreeMap<String, String>,
+    /// }
+    /// # let schema = schemars::schema_for!(Config);
+    /// # for field in ["/properties/token", "/properties/headers"] {
+    /// #     assert_eq!(schema.pointer(field).unwrap()["x-secret"], true);
+    /// # }
+    /// ```
     type Config: DeserializeOwned + JsonSchema + Send;
 
     /// Whether no method ever blocks its thread, not even on a file. Then the host's thread makes the

@@ -1,9 +1,9 @@
 //! What crosses the boundary: jobs, attempts, handles, endings. All of it is JSON on the wire, so
 //! that a field can be added in a minor version; unknown fields are ignored by both sides.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -100,7 +100,7 @@ pub struct Context {
     pub token: Option<Secret>,
 }
 
-/// Text that no `Debug` output shows.
+/// Text that no `Debug` output shows, and that the host keeps out of its log where it is a setting.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
@@ -108,6 +108,20 @@ pub struct Secret(pub String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "x-secret": true})
     }
 }
 
