@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+
 /// A moment on a clock that never goes back and counts the time the machine was suspended, so that a
 /// laptop that slept through a deadline notices.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -59,6 +61,13 @@ pub fn wall_us() -> i64 {
 #[must_use]
 pub fn wall_ms() -> i64 {
     millis(wall_us())
+}
+
+/// Date and time, to the second: `2026-03-01 12:00:00 UTC`.
+#[must_use]
+pub fn utc(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |at| at.strftime("%F %T UTC").to_string())
 }
 
 /// Milliseconds of microseconds.

@@ -22,9 +22,7 @@ fn relative_to(milliseconds: i64, now: i64) -> String {
 
 /// Date and time, UTC, to the second, and how long ago: `2026-03-01 12:00:00 UTC (3m ago)`.
 pub(super) fn absolute(milliseconds: i64) -> String {
-    let when = Timestamp::from_millisecond(milliseconds)
-        .map_or_else(|_| milliseconds.to_string(), |at| at.strftime("%F %T UTC").to_string());
-    format!("{when} ({})", relative(milliseconds))
+    format!("{} ({})", clock::utc(milliseconds), relative(milliseconds))
 }
 
 /// A duration in its two largest units: `1h 5m`, `12s`, `340ms`.

@@ -3,17 +3,22 @@
 //! old pointers, so the operator's file is never mapped.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{
     file::Content,
     problem::{Code, PluginProblem},
+    whole,
 };
+
+/// Where copies are, each in a directory of its digest, with what is known of it beside it.
+pub(super) fn root(state_dir: &Path) -> PathBuf {
+    state_dir.join("plugins")
+}
 
 /// `<state>/plugins`.
 #[derive(Clone, Debug)]
@@ -23,7 +28,7 @@ pub(super) struct Copies {
 
 impl Copies {
     pub(super) fn below(state_dir: &Path) -> Self {
-        Self { root: state_dir.join("plugins") }
+        Self { root: root(state_dir) }
     }
 
     /// The copy of this content, made if need be.
@@ -43,24 +48,11 @@ impl Copies {
             return Ok(());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let part = dir.join(format!(".{}-{count}.part", std::process::id()));
-        let written = (|| {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o500).open(&part)?;
-            file.write_all(&content.bytes)?;
-            file.sync_all()?;
-            fs::rename(&part, path)?;
-            File::open(dir)?.sync_all()
-        })();
-        if written.is_err() {
-            let _ = fs::remove_file(&part);
-        }
-        written
+        whole::write(path, 0o500, &content.bytes)?;
+        whole::sync(&self.root)
     }
 
-    /// Removes the copies of other contents. One that a running process has mapped stays with it
+    /// Removes the copies of other contents, and what is known of them. One that a running process has mapped stays with it
     /// until it ends.
     pub(super) fn prune(&self, keep: &[&str]) {
         let Ok(entries) = fs::read_dir(&self.root) else {

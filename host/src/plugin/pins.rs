@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::{Code, PluginProblem};
+use super::{
+    problem::{Code, PluginProblem},
+    whole,
+};
 
 /// The pins of one file.
 #[derive(Clone, Debug, Default)]
@@ -93,10 +96,7 @@ impl Pins {
         let locked = LockFile { plugin: self.plugins.values().cloned().collect() };
         let text = toml::to_string(&locked).map_err(io::Error::other)?;
         let text = format!("# Written by `longshore plugin lock`.\n\n{text}");
-        let draft = self.file.with_extension("lock.part");
-        fs::write(&draft, text)?;
-        fs::File::open(&draft)?.sync_all()?;
-        fs::rename(&draft, &self.file)
+        whole::write(&self.file, 0o644, text.as_bytes())
     }
 
     pub(super) fn check(&self, name: &str, digest: &str) -> Result<(), PluginProblem> {

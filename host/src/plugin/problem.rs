@@ -67,6 +67,11 @@ macro_rules! codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$code => $text,)+ }
             }
+
+            /// The code of that text.
+            pub(super) fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$code),)+ _ => None }
+            }
         }
     };
 }
@@ -142,6 +147,12 @@ codes! {
     Requirements = "E_REQUIREMENTS";
     /// The executor does not start.
     Start = "E_START";
+    /// A process to load it in cannot be started.
+    Runner = "E_RUNNER";
+    /// Its process died.
+    Crashed = "E_CRASHED";
+    /// Its process says what makes no sense.
+    Protocol = "E_PROTOCOL";
 }
 
 impl fmt::Display for Code {
