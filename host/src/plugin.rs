@@ -43,7 +43,7 @@ mod walk;
 mod whole;
 
 pub use executor::{BoxFuture, Events, HostedExecutor};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, PinState, Step, inspect};
 pub use pins::{Pin, Pins};
 pub use problem::{Code, PluginProblem};
 pub use registry::{Entry, Registry};

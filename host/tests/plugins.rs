@@ -7,6 +7,8 @@ mod bench;
 mod changing;
 #[path = "plugins/files.rs"]
 mod files;
+#[path = "plugins/inspecting.rs"]
+mod inspecting;
 #[path = "plugins/panics.rs"]
 mod panics;
 #[path = "plugins/pins.rs"]

@@ -29,7 +29,7 @@ impl Plugin {
     pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
         match self.command {
             Command::List(command) => command.run(config, output),
-            Command::Inspect(command) => command.run(output),
+            Command::Inspect(command) => command.run(config, output),
             Command::Lock(command) => command.run(config, output),
         }
     }

@@ -1,14 +1,19 @@
 //! Reads a plugin's file once. Everything after this looks at these bytes: what is checked is what
 //! is loaded, whatever happens to the file meanwhile.
 
-use std::{fmt::Write as _, io::Read as _, path::Path};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
     problem::{Code, PluginProblem},
     stamp::Stamp,
-    walk::{self, Trust},
+    walk::{self, Passed, Trust},
 };
 
 /// Far beyond any plugin with its debug information.
@@ -21,23 +26,46 @@ pub(super) struct Content {
     pub(super) digest: String,
 }
 
+/// Reads it, if nobody but root and this user can put another in its place.
 pub(super) fn read(path: &Path) -> Result<Content, PluginProblem> {
-    let problem = |code, message: String| PluginProblem::new(code, message).file(path);
-    let cannot_read = |e: std::io::Error| problem(Code::Open, format!("cannot read it: {e}"));
     let trust = Trust::own();
-    let mut file = walk::open(path, trust)?;
-    let metadata = file.metadata().map_err(cannot_read)?;
-    if !metadata.is_file() {
-        return Err(problem(Code::NotAFile, walk::NOT_A_FILE.to_owned()));
+    let file = walk::open(path, trust)?;
+    let passed = regular(path, &file)?;
+    trust.check(&passed).map_err(|problem| problem.file(path))?;
+    contents(path, file, &passed)
+}
+
+/// Reads it, whoever may put another in its place, and tells the way to it: for people to look at,
+/// never to run.
+pub(super) fn survey(path: &Path) -> Result<(Content, Vec<Passed>), PluginProblem> {
+    let (file, mut way) = walk::survey(path)?;
+    let passed = regular(path, &file)?;
+    let content = contents(path, file, &passed)?;
+    way.push(passed);
+    Ok((content, way))
+}
+
+fn regular(path: &Path, file: &File) -> Result<Passed, PluginProblem> {
+    let found = file.metadata().map_err(|e| cannot_read(path, &e))?;
+    if found.is_file() {
+        return Ok(Passed { path: path.to_owned(), found });
     }
-    if metadata.len() > MAX_BYTES {
-        let message = format!("{} bytes; no plugin is larger than {MAX_BYTES}", metadata.len());
+    Err(PluginProblem::new(Code::NotAFile, walk::NOT_A_FILE).file(path))
+}
+
+fn cannot_read(path: &Path, e: &io::Error) -> PluginProblem {
+    PluginProblem::new(Code::Open, format!("cannot read it: {e}")).file(path)
+}
+
+fn contents(path: &Path, mut file: File, passed: &Passed) -> Result<Content, PluginProblem> {
+    let problem = |code, message: String| PluginProblem::new(code, message).file(path);
+    let cannot_read = |e: io::Error| cannot_read(path, &e);
+    let size = passed.found.len();
+    if size > MAX_BYTES {
+        let message = format!("{size} bytes; no plugin is larger than {MAX_BYTES}");
         return Err(problem(Code::TooLarge, message));
     }
-    if let Some((code, why)) = trust.objection(&metadata) {
-        return Err(problem(code, format!("it runs with the host's rights and {why}")));
-    }
-    let before = Stamp::of(&metadata);
+    let before = Stamp::of(&passed.found);
     before.wait_out_its_tick();
     let mut bytes = Vec::new();
     // The file may grow while it is read.

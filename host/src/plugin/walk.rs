@@ -33,8 +33,19 @@ impl Trust {
         }
     }
 
-    /// Why nobody should run what this is, or is in; `None` if they may.
-    pub(super) fn objection(self, it: &Metadata) -> Option<(Code, String)> {
+    /// Refuses what nobody should run: a file, or a directory on the way to it, that others may change.
+    pub(super) fn check(self, passed: &Passed) -> Result<(), PluginProblem> {
+        let Some((code, why)) = self.objection(&passed.found) else { return Ok(()) };
+        let message = if passed.found.is_dir() {
+            let directory = passed.path.display();
+            format!("others may replace it, since the directory `{directory}` {why}")
+        } else {
+            format!("it runs with the host's rights and {why}")
+        };
+        Err(PluginProblem::new(code, message))
+    }
+
+    fn objection(self, it: &Metadata) -> Option<(Code, String)> {
         let (mode, owner) = (it.mode(), it.uid());
         // On a directory, the sticky bit: there one may rename only one's own, as in `/tmp`.
         let sticky = it.is_dir() && mode & 0o1000 != 0;
@@ -52,15 +63,39 @@ impl Trust {
     }
 }
 
+/// A directory that the way to a file goes through, or the file.
+#[derive(Clone, Debug)]
+pub(super) struct Passed {
+    pub(super) path: PathBuf,
+    pub(super) found: Metadata,
+}
+
 /// Opens a file for reading, if nobody but `trust` can put another in its place.
 pub(super) fn open(path: &Path, trust: Trust) -> Result<File, PluginProblem> {
-    let mut walk = Walk { file: path, trust, passed: Vec::new(), ahead: VecDeque::new(), links: 0 };
+    walk(path, Some(trust)).map(|(file, _)| file)
+}
+
+/// Opens a file for reading, whoever may put another in its place, and tells the way to it: for people
+/// to look at, never to run.
+pub(super) fn survey(path: &Path) -> Result<(File, Vec<Passed>), PluginProblem> {
+    walk(path, None)
+}
+
+fn walk(path: &Path, trust: Option<Trust>) -> Result<(File, Vec<Passed>), PluginProblem> {
+    let mut walk = Walk {
+        file: path,
+        trust,
+        way: Vec::new(),
+        below: Vec::new(),
+        ahead: VecDeque::new(),
+        links: 0,
+    };
     let absolute = std::path::absolute(path).map_err(|e| walk.cannot_open(e))?;
     walk.start()?;
     walk.put_ahead(&absolute);
     while let Some(name) = walk.ahead.pop_front() {
         if let Some(file) = walk.step(name)? {
-            return Ok(file);
+            return Ok((file, walk.way));
         }
     }
     Err(walk.problem(Code::NotAFile, NOT_A_FILE.to_owned()))
@@ -70,9 +105,12 @@ pub(super) const NOT_A_FILE: &str = "not a regular file; a plugin is a shared li
 
 struct Walk<'a> {
     file: &'a Path,
-    trust: Trust,
+    /// Without it every way is good.
+    trust: Option<Trust>,
+    /// All that was passed, in order.
+    way: Vec<Passed>,
     /// The directories from `/` to where the walk has got.
-    passed: Vec<(PathBuf, OwnedFd)>,
+    below: Vec<(PathBuf, OwnedFd)>,
     /// The names still to come.
     ahead: VecDeque<OsString>,
     links: usize,
@@ -85,20 +123,20 @@ impl Walk<'_> {
         let directory = rustix::fs::open(root, flags, Mode::empty());
         let directory = File::from(directory.map_err(|e| self.cannot_open(e.into()))?);
         let found = directory.metadata().map_err(|e| self.cannot_open(e))?;
-        self.trusted(root, &found)?;
-        self.passed.push((root.to_owned(), directory.into()));
+        self.pass(root, found)?;
+        self.below.push((root.to_owned(), directory.into()));
         Ok(())
     }
 
     /// Goes one name on. The file, once it is reached.
     fn step(&mut self, name: OsString) -> Result<Option<File>, PluginProblem> {
         if name == ".." {
-            if self.passed.len() > 1 {
-                self.passed.pop();
+            if self.below.len() > 1 {
+                self.below.pop();
             }
             return Ok(None);
         }
-        let Some((above, directory)) = self.passed.last() else { unreachable!("`/` stays") };
+        let Some((above, directory)) = self.below.last() else { unreachable!("`/` stays") };
         let path = above.join(&name);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let there = rustix::fs::openat(directory, &name, flags, Mode::empty());
@@ -115,15 +153,15 @@ impl Walk<'_> {
             let target: OsString = std::os::unix::ffi::OsStringExt::from_vec(target.into_bytes());
             let target = PathBuf::from(target);
             if target.has_root() {
-                self.passed.truncate(1);
+                self.below.truncate(1);
             }
             self.put_ahead(&target);
             return Ok(None);
         }
         if found.is_dir() {
             let directory = OwnedFd::from(there);
-            self.trusted(&path, &found)?;
-            self.passed.push((path, directory));
+            self.pass(&path, found)?;
+            self.below.push((path, directory));
             return Ok(None);
         }
         if !self.ahead.is_empty() {
@@ -145,11 +183,12 @@ impl Walk<'_> {
         names.into_iter().rev().for_each(|name| self.ahead.push_front(name));
     }
 
-    fn trusted(&self, directory: &Path, found: &Metadata) -> Result<(), PluginProblem> {
-        let Some((code, why)) = self.trust.objection(found) else { return Ok(()) };
-        let message =
-            format!("others may replace it, since the directory `{}` {why}", directory.display());
-        Err(self.problem(code, message))
+    fn pass(&mut self, directory: &Path, found: Metadata) -> Result<(), PluginProblem> {
+        let passed = Passed { path: directory.to_owned(), found };
+        let checked = self.trust.map_or(Ok(()), |trust| trust.check(&passed));
+        checked.map_err(|problem| problem.file(self.file))?;
+        self.way.push(passed);
+        Ok(())
     }
 
     fn cannot_open(&self, error: io::Error) -> PluginProblem {

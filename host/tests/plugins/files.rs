@@ -377,20 +377,3 @@ fn what_runs_is_a_private_copy_named_by_its_content() {
     assert!(!copy.exists());
     assert_eq!(copies(&place).len(), 1);
 }
-
-#[test]
-fn inspect_tells_what_a_file_is_without_loading_it() {
-    let place = Place::with(&[("x.so", noop())]);
-    let seen = inspect(&place.file("x.so")).expect("it is a plugin");
-    assert_eq!((&*seen.note.name, &*seen.note.api), ("noop", "1.0"));
-    assert_eq!(seen.bytes, noop().len());
-    assert_eq!(seen.exports, ["_1as_0lib_1header_0root_bmodule_bloader"]);
-    assert!(seen.needed.iter().any(|library| library.starts_with("libc.so")), "{:?}", seen.needed);
-    assert!(seen.glibc.as_deref().is_some_and(|glibc| glibc.starts_with("2.")), "{:?}", seen.glibc);
-    assert!(seen.problem.is_none());
-
-    let newer = patched(noop(), r#""min_host":"1.0""#, r#""min_host":"1.7""#);
-    fs::write(place.file("x.so"), newer).expect("it is writable");
-    let seen = inspect(&place.file("x.so")).expect("it is a plugin all the same");
-    assert_eq!(seen.problem.map(|problem| problem.code), Some(Code::ApiRange));
-}
