@@ -1,9 +1,11 @@
 //! Plugins: executors from shared libraries. The only place that knows a foreign ABI.
 //!
 //! From a file to a running executor, each step with a reason code of its own ([`problem::Code`]):
-//! `walk` looks at every directory on the way to it, `file` opens and hashes it, `preflight` reads what it says of itself without running any of
-//! it, `pins` compares it with what was locked, `copies` keeps a private copy, `library` loads that copy and checks its layout, `schema`
-//! checks the configuration, `in_process` makes an executor of it. [`registry`] does these in order
+//! `walk` looks at every directory on the way to it, `file` opens and hashes it, `preflight` and `linking`
+//! read what it says of itself without running any of it, `pins` compares it with what was locked,
+//! `copies` keeps a private copy and `verdicts` what became of it, `library` loads that copy and checks
+//! its layout, `schema` checks the configuration and `secret` keeps parts of it out of every text,
+//! `in_process` makes an executor of it. `shelf` tells when to look. [`registry`] does these in order
 //! and remembers what happened; a bad plugin is a row there, never a dead host.
 //!
 //! What the rest of the host sees is [`HostedExecutor`]. It speaks verbs and JSON over a

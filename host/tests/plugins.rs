@@ -9,6 +9,8 @@ mod changing;
 mod files;
 #[path = "plugins/inspecting.rs"]
 mod inspecting;
+#[path = "plugins/linked.rs"]
+mod linked;
 #[path = "plugins/panics.rs"]
 mod panics;
 #[path = "plugins/pins.rs"]
