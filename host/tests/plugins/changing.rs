@@ -19,12 +19,17 @@ const VERSION: &str = r#""name":"noop","version":"0.1.0""#;
 
 #[test]
 fn of_a_file_that_is_being_written_no_mixture_is_ever_taken() {
-    let next = patched(noop(), VERSION, r#""name":"noop","version":"0.1.1""#);
-    let place = Place::with(&[("x.so", noop())]);
+    // They differ at both ends, so whoever reads while one is written over the other has a third.
+    let old = [noop(), b"0"].concat();
+    let new = patched(noop(), VERSION, r#""name":"noop","version":"0.1.1""#);
+    let new = [&*new, b"1"].concat();
+    let place = Place::with(&[("x.so", &old)]);
     let path = place.file("x.so");
-    let old = inspect(&path).expect("nobody writes it yet").digest;
-    fs::write(&path, &next).expect("it is writable");
-    let new = inspect(&path).expect("nobody writes it any more").digest;
+    let digest = |content: &[u8]| {
+        fs::write(&path, content).expect("it is writable");
+        inspect(&path).expect("nobody writes it now").digest
+    };
+    let good = [digest(&old), digest(&new)];
 
     let enough = AtomicBool::new(false);
     let mut refused = 0;
@@ -32,7 +37,7 @@ fn of_a_file_that_is_being_written_no_mixture_is_ever_taken() {
         // In place and in small pieces: between any two of them the file is neither.
         scope.spawn(|| {
             let file = File::options().write(true).open(&path).expect("it is there");
-            for content in [noop(), &*next].into_iter().cycle() {
+            for content in [&old, &new].into_iter().cycle() {
                 for (piece, at) in content.chunks(64 << 10).zip((0..).step_by(64 << 10)) {
                     file.write_all_at(piece, at).expect("it is writable");
                     if enough.load(Ordering::Relaxed) {
@@ -44,7 +49,7 @@ fn of_a_file_that_is_being_written_no_mixture_is_ever_taken() {
         let deadline = Moment::now().after(Duration::from_secs(30));
         for look in 0.. {
             match inspect(&path) {
-                Ok(seen) if seen.digest == old || seen.digest == new => {}
+                Ok(seen) if good.contains(&seen.digest) => {}
                 Err(problem) if problem.code == Code::Changing => refused += 1,
                 other => {
                     enough.store(true, Ordering::Relaxed);
@@ -59,6 +64,5 @@ fn of_a_file_that_is_being_written_no_mixture_is_ever_taken() {
     });
     assert!(refused > 0, "the writer never got between two looks at the file's times");
 
-    fs::write(&path, &next).expect("it is writable");
-    assert_eq!(inspect(&path).expect("nobody writes it any more").digest, new);
+    assert_eq!(digest(&new), good[1], "once it is written");
 }
