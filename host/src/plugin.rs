@@ -24,6 +24,7 @@ pub mod pins;
 mod preflight;
 pub mod problem;
 pub mod registry;
+pub mod runner;
 mod schema;
 #[cfg_attr(
     not(test),

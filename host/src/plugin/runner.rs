@@ -1,0 +1,4 @@
+//! Plugins in processes of their own.
+mod channel;
+mod frame;
+mod payload;

@@ -1,0 +1,366 @@
+//! One end of the socket between host and runner.
+//!
+//! Sending never waits: a frame goes out at once from the thread that has it, which saves the hop to a
+//! writer, and queues up only while the socket is full. Whoever has the channel runs [`Channel::pump`]
+//! beside it.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use longshore_plugin_api::wire::Verb;
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+        SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+        recvmsg, sendmsg, shutdown, socketpair, sockopt,
+    },
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::Notify,
+};
+
+use super::{
+    frame::{Frame, HEADER, Header, Kind, MAX_PACKET, MAX_PAYLOAD, Violation},
+    payload,
+};
+
+/// Asked for; the kernel gives what it allows.
+const SEND_BUFFER: usize = 1 << 20;
+/// How long to wait where the kernel is short of what no socket tells of.
+const SCARCE: Duration = Duration::from_millis(10);
+
+pub(super) struct Channel {
+    socket: AsyncFd<OwnedFd>,
+    waiting: Mutex<VecDeque<Packet>>,
+    more: Notify,
+    /// Where a long payload goes, where there are no files in memory.
+    scratch: PathBuf,
+}
+
+/// A frame that is on its way, and what travels with it.
+struct Packet {
+    kind: Kind,
+    id: u64,
+    bytes: Vec<u8>,
+    file: Option<OwnedFd>,
+}
+
+/// Why a frame has not been sent. The other side knows nothing of it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsent {
+    #[error("the other side is gone")]
+    Gone,
+    #[error("{0} bytes; nothing may be longer than {MAX_PAYLOAD}")]
+    TooLong(usize),
+    #[error("cannot be passed: {0}")]
+    Refused(io::Error),
+}
+
+/// Both ends; the second is for the other process.
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+impl Channel {
+    pub(super) fn new(socket: OwnedFd, scratch: PathBuf) -> io::Result<Self> {
+        // Less is slower, and no worse.
+        let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
+        let socket = AsyncFd::new(socket)?;
+        Ok(Self { socket, waiting: Mutex::default(), more: Notify::new(), scratch })
+    }
+
+    /// Sends a frame, or keeps it until there is room.
+    pub(super) fn send(
+        &self,
+        kind: Kind,
+        id: u64,
+        verb: Option<Verb>,
+        payload: &str,
+    ) -> Result<(), Unsent> {
+        let len = u32::try_from(payload.len()).ok().filter(|len| *len as usize <= MAX_PAYLOAD);
+        let len = len.ok_or(Unsent::TooLong(payload.len()))?;
+        tracing::trace!(?kind, ?verb, id, len, "sent");
+        let mut header = Header { kind, verb, id, len, apart: HEADER + payload.len() > MAX_PACKET };
+        if !header.apart {
+            let (head, body) = (header.encode(), payload.as_bytes());
+            // Held over the call, which never waits: frames leave in the order in which they were
+            // given, or a call that nobody wants any more would arrive after that news.
+            let mut waiting = self.waiting();
+            let sent = if waiting.is_empty() {
+                self.put(&[IoSlice::new(&head), IoSlice::new(body)], None)
+            } else {
+                Err(Errno::AGAIN)
+            };
+            match sent {
+                Ok(()) => return Ok(()),
+                Err(Errno::MSGSIZE) => header.apart = true,
+                Err(errno) if passes(errno) => {
+                    let bytes = [&head[..], body].concat();
+                    waiting.push_back(Packet { kind, id, bytes, file: None });
+                    self.more.notify_one();
+                    return Ok(());
+                }
+                Err(errno) => return Err(unsent(errno)),
+            }
+        }
+        let file = payload::write(payload, &self.scratch).map_err(Unsent::Refused)?;
+        let packet = Packet { kind, id, bytes: header.encode().to_vec(), file: Some(file) };
+        self.waiting().push_back(packet);
+        self.more.notify_one();
+        Ok(())
+    }
+
+    /// Takes back a call that has not left yet.
+    pub(super) fn take_back(&self, id: u64) -> bool {
+        let mut waiting = self.waiting();
+        let at = waiting.iter().position(|packet| packet.kind != Kind::Drop && packet.id == id);
+        at.and_then(|at| waiting.remove(at)).is_some()
+    }
+
+    /// Sends what waits for room, for ever. Answers when the other side takes no more.
+    pub(super) async fn pump(&self) -> Unsent {
+        loop {
+            let flushed = self.socket.async_io(Interest::WRITABLE, |_| Ok(self.flush()?)).await;
+            match flushed.map_err(|error| Errno::from_io_error(&error)) {
+                Ok(()) => self.more.notified().await,
+                // The socket would say that it has room.
+                Err(Some(errno)) if passes(errno) => tokio::time::sleep(SCARCE).await,
+                Err(errno) => return unsent(errno.unwrap_or(Errno::IO)),
+            }
+        }
+    }
+
+    /// Sends what waits, as long as there is room.
+    pub(super) fn flush(&self) -> Result<(), Errno> {
+        let mut waiting = self.waiting();
+        while let Some(Packet { bytes, file, .. }) = waiting.front() {
+            self.put(&[IoSlice::new(bytes)], file.as_ref())?;
+            waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Whether everything has left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
+    fn put(&self, bytes: &[IoSlice<'_>], file: Option<&OwnedFd>) -> Result<(), Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let file = file.map(|file| [file.as_fd()]);
+        if let Some(file) = &file {
+            ancillary.push(SendAncillaryMessage::ScmRights(file));
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        sendmsg(self.socket.get_ref(), bytes, &mut ancillary, flags).map(drop)
+    }
+
+    /// The next frame; nothing at the end.
+    pub(super) async fn receive(&self, packet: &mut [u8]) -> Result<Option<Frame>, Violation> {
+        let received =
+            self.socket.async_io(Interest::READABLE, |socket| Ok(get(socket, packet)?)).await;
+        let (len, flags, mut files) = match received {
+            Ok(received) => received,
+            Err(e) => return Err(Violation(format!("a socket that fails: {e}"))),
+        };
+        if flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+            return Err(Violation(format!("a packet of more than {MAX_PACKET} bytes or one file")));
+        }
+        if len == 0 {
+            return Ok(None);
+        }
+        let (header, rest) = Header::decode(&packet[..len])?;
+        let Header { kind, verb, id, len, apart } = header;
+        let payload = match (apart, files.pop(), files.len()) {
+            (false, None, _) => payload::text(rest.to_vec())?,
+            (true, Some(file), 0) => payload::read(file, len)?,
+            (_, file, more) => {
+                let files = more + usize::from(file.is_some());
+                return Err(Violation(format!("a {kind:?} with {files} files")));
+            }
+        };
+        tracing::trace!(?kind, ?verb, id, len, "received");
+        Ok(Some(Frame { kind, verb, id, payload }))
+    }
+
+    /// Says that nothing more comes from here. What the other side says still arrives.
+    pub(super) fn close(&self) {
+        // It may be gone already.
+        let _ = shutdown(self.socket.get_ref(), Shutdown::Write);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Packet>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one packet.
+pub(super) fn packet() -> Vec<u8> {
+    vec![0; MAX_PACKET]
+}
+
+fn get(socket: &OwnedFd, packet: &mut [u8]) -> Result<(usize, ReturnFlags, Vec<OwnedFd>), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let mut receive = || recvmsg(socket, &mut [IoSliceMut::new(packet)], &mut ancillary, flags);
+    let received = match receive() {
+        // Said once, of what the other side had not read when it closed its end. What it had said
+        // before is still to come.
+        Err(Errno::CONNRESET) => receive(),
+        received => received,
+    }?;
+    let files = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    // More than the one that may come: whoever receives it says so.
+    let files = files.flatten().collect();
+    Ok((received.bytes, received.flags, files))
+}
+
+/// Whether it is over when somebody has read, or the kernel has what it needs again.
+fn passes(errno: Errno) -> bool {
+    matches!(errno, Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM | Errno::TOOMANYREFS)
+}
+
+fn unsent(errno: Errno) -> Unsent {
+    match errno {
+        Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Unsent::Gone,
+        other => Unsent::Refused(other.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channels() -> (Channel, Channel) {
+        let (near, far) = pair().unwrap();
+        let channel = |socket| Channel::new(socket, std::env::temp_dir()).unwrap();
+        (channel(near), channel(far))
+    }
+
+    fn raw() -> (OwnedFd, Channel) {
+        let (near, far) = pair().unwrap();
+        (near, Channel::new(far, std::env::temp_dir()).unwrap())
+    }
+
+    async fn refused(channel: &Channel) -> String {
+        channel.receive(&mut packet()).await.unwrap_err().0
+    }
+
+    fn put(socket: &OwnedFd, bytes: &[u8], files: &[&OwnedFd]) {
+        let files: Vec<_> = files.iter().map(|file| file.as_fd()).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(9))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !files.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(&files));
+        }
+        sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_payload_of_any_length_arrives() {
+        let (near, far) = channels();
+        let mut packet = packet();
+        let edge = MAX_PACKET - HEADER;
+        for len in [0, 1, edge - 1, edge, edge + 1, 16 << 20] {
+            let payload = "x".repeat(len);
+            near.send(Kind::Call, 3, Some(Verb::Submit), &payload).unwrap();
+            let frame = tokio::select! {
+                frame = far.receive(&mut packet) => frame.unwrap().unwrap(),
+                unsent = near.pump() => panic!("{unsent}"),
+            };
+            assert_eq!((frame.kind, frame.verb, frame.id), (Kind::Call, Some(Verb::Submit), 3));
+            assert!(frame.payload == payload, "{len} bytes");
+        }
+        let long = "x".repeat(MAX_PAYLOAD + 1);
+        assert!(matches!(near.send(Kind::Answer, 1, None, &long), Err(Unsent::TooLong(_))));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_socket_that_is_full_and_the_order_stays() {
+        let (near, far) = channels();
+        let payload = "x".repeat(10_000);
+        let sent = 1000;
+        for id in 1..=sent {
+            near.send(Kind::Answer, id, None, &payload).unwrap();
+        }
+        assert!(!near.is_empty(), "10 MB fit into no socket");
+        assert!(near.take_back(sent - 1), "it has not left");
+        assert!(!near.take_back(1), "it has");
+        let mut packet = packet();
+        let receive = async {
+            let mut ids = Vec::new();
+            while ids.len() < sent as usize - 1 {
+                ids.push(far.receive(&mut packet).await.unwrap().unwrap().id);
+            }
+            ids
+        };
+        let ids =
+            tokio::select! { ids = receive => ids, unsent = near.pump() => panic!("{unsent}") };
+        assert_eq!(ids, (1..=sent).filter(|id| *id != sent - 1).collect::<Vec<_>>());
+        assert!(near.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_end_is_an_end_whatever_was_not_read() {
+        let (near, far) = channels();
+        near.send(Kind::Answer, 1, None, "null").unwrap();
+        far.send(Kind::Answer, 1, None, "null").unwrap();
+        drop(far);
+        let mut packet = packet();
+        assert!(near.receive(&mut packet).await.unwrap().is_some(), "what was said is heard");
+        assert!(near.receive(&mut packet).await.unwrap().is_none());
+        assert!(matches!(near.send(Kind::Answer, 2, None, ""), Err(Unsent::Gone)));
+        let (near, far) = channels();
+        near.close();
+        assert!(far.receive(&mut packet).await.unwrap().is_none());
+        far.send(Kind::Answer, 9, None, "bye").unwrap();
+        assert_eq!(near.receive(&mut packet).await.unwrap().unwrap().payload, "bye");
+    }
+
+    #[tokio::test]
+    async fn a_packet_that_makes_no_sense_is_a_violation() {
+        let file = payload::write("null", std::path::Path::new("/nonexistent")).unwrap();
+        let header = |len, apart| Header { kind: Kind::Answer, verb: None, id: 1, len, apart };
+        let inside = [&header(4, false).encode()[..], b"null"].concat();
+
+        let (socket, channel) = raw();
+        put(&socket, b"GET / HTTP/1.1\r\nHost: example.com\r\n", &[]);
+        assert!(refused(&channel).await.starts_with("a packet that starts"));
+        put(&socket, &inside[..10], &[]);
+        assert_eq!(refused(&channel).await, "a packet of 10 bytes");
+        put(&socket, &inside[..HEADER + 3], &[]);
+        assert_eq!(refused(&channel).await, "a frame that says 4 bytes, with 3");
+        put(&socket, &inside, &[&file]);
+        assert_eq!(refused(&channel).await, "a Answer with 1 files");
+        put(&socket, &header(4, true).encode(), &[]);
+        assert_eq!(refused(&channel).await, "a Answer with 0 files");
+        put(&socket, &header(4, true).encode(), &[&file, &file]);
+        assert_eq!(refused(&channel).await, "a Answer with 2 files");
+        put(&socket, &header(4, true).encode(), &[&file; 9]);
+        assert!(refused(&channel).await.starts_with("a packet of more than"));
+        put(&socket, &header(5, true).encode(), &[&file]);
+        assert_eq!(refused(&channel).await, "a payload of 5 bytes in a file of 4");
+        put(&socket, &[&header(2, false).encode()[..], b"\xff\xfe"].concat(), &[]);
+        assert!(refused(&channel).await.starts_with("a payload that is no text"));
+        put(&socket, &vec![0; MAX_PACKET + 1], &[]);
+        assert!(refused(&channel).await.starts_with("a packet of more than"));
+        // None of it is in the way of what is good.
+        put(&socket, &inside, &[]);
+        assert_eq!(channel.receive(&mut packet()).await.unwrap().unwrap().payload, "null");
+    }
+}
