@@ -28,6 +28,12 @@ impl Moment {
         Self(self.0.saturating_add(duration))
     }
 
+    /// How long after `earlier` that is; zero where it is before.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// How long until then; zero once it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {

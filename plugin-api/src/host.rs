@@ -27,6 +27,7 @@ struct Inner {
     executor: String,
     state_dir: Option<PathBuf>,
     config_dir: Option<PathBuf>,
+    soft_limits: Option<wire::SoftLimits>,
     api: HostApiBox,
 }
 
@@ -36,6 +37,7 @@ impl Host {
             executor: open.executor.clone(),
             state_dir: open.state_dir.clone(),
             config_dir: open.config_dir.clone(),
+            soft_limits: open.soft_limits,
             api,
         }))
     }
@@ -49,6 +51,7 @@ impl Host {
             log_level: "off".to_owned(),
             state_dir: None,
             config_dir: None,
+            soft_limits: None,
         };
         Self::new(&open, HostApi_TO::from_value(Nowhere, TD_Opaque))
     }
@@ -71,6 +74,13 @@ impl Host {
     #[must_use]
     pub fn config_dir(&self) -> Option<&Path> {
         self.0.config_dir.as_deref()
+    }
+
+    /// The soft limits of the host itself, for processes that are started for jobs: this process may be
+    /// allowed less. Absent where it is allowed the same.
+    #[must_use]
+    pub fn soft_limits(&self) -> Option<wire::SoftLimits> {
+        self.0.soft_limits
     }
 
     /// Says how far the work of an attempt has got. Best effort: the host keeps the latest only, and

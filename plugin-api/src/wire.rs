@@ -122,6 +122,24 @@ pub struct Open<C = Box<RawValue>> {
     /// What relative paths in `config` are relative to: where the configuration file is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_dir: Option<PathBuf>,
+    /// What processes that are started for jobs should be allowed again, where this one is allowed less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft_limits: Option<SoftLimits>,
+}
+
+/// Soft limits of a process, as of `setrlimit`; none where there is no limit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct SoftLimits {
+    /// Bytes of data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<u64>,
+    /// Open files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// Bytes of a core file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<u64>,
 }
 
 /// What `describe` answers.

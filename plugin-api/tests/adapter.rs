@@ -227,6 +227,7 @@ fn opened(config: serde_json::Value) -> (Result<ExecutorBox, Error>, Notes) {
         log_level: "info".to_owned(),
         state_dir: None,
         config_dir: None,
+        soft_limits: None,
     };
     let request = serde_json::to_string(&request).unwrap();
     let api = HostApi_TO::from_value(notes.clone(), TD_Opaque);

@@ -14,13 +14,11 @@ use longshore_plugin_api::{
         },
     },
     layout,
+    note::Note,
     wire::Description,
 };
 
-use super::{
-    preflight::Note,
-    problem::{Code, PluginProblem},
-};
+use super::problem::{Code, PluginProblem};
 
 /// A plugin whose code is in this process.
 #[derive(Clone)]
@@ -37,7 +35,7 @@ impl fmt::Debug for Loaded {
 
 /// Loads the library at `path`, a private copy that has passed the preflight. Blocks for as long as
 /// its static constructors do.
-pub(super) fn load(path: &Path, note: &Note) -> Result<Loaded, PluginProblem> {
+pub(super) fn load(path: &Path, note: &Note<'_>) -> Result<Loaded, PluginProblem> {
     // NOW: an undefined symbol is an error here, not the end of the process at the first call.
     // LOCAL: its symbols are nobody else's.
     // SAFETY: loading runs the library's constructors. That is trust in the plugin, which the
@@ -86,7 +84,7 @@ fn refused(e: libloading::Error) -> PluginProblem {
     PluginProblem::new(Code::Load, format!("the dynamic linker refuses it: {text}{hint}"))
 }
 
-fn describe(root: PluginRootRef, note: &Note) -> Result<Description, PluginProblem> {
+fn describe(root: PluginRootRef, note: &Note<'_>) -> Result<Description, PluginProblem> {
     let problem = |message: String| PluginProblem::new(Code::Describe, message);
     let description: Description = serde_json::from_str(&root.describe()()).map_err(|e| {
         problem(format!("it does not describe itself: {e}; look for a panic in its log"))

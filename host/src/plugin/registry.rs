@@ -223,6 +223,7 @@ impl Registry {
             log_level: tracing::level_filters::LevelFilter::current().to_string(),
             state_dir: Some(self.state_dir.join("executors").join(executor)),
             config_dir: self.config_dir.clone(),
+            soft_limits: None,
         };
         let request =
             serde_json::to_string(&open).map_err(|e| problem(Code::Config, e.to_string()))?;

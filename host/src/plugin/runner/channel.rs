@@ -170,28 +170,15 @@ impl Channel {
     pub(super) async fn receive(&self, packet: &mut [u8]) -> Result<Option<Frame>, Violation> {
         let received =
             self.socket.async_io(Interest::READABLE, |socket| Ok(get(socket, packet)?)).await;
-        let (len, flags, mut files) = match received {
-            Ok(received) => received,
-            Err(e) => return Err(Violation(format!("a socket that fails: {e}"))),
-        };
-        if flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
-            return Err(Violation(format!("a packet of more than {MAX_PACKET} bytes or one file")));
+        read(received, packet)
+    }
+
+    /// The next frame, if it is here already.
+    pub(super) fn receive_now(&self, packet: &mut [u8]) -> Result<Option<Frame>, Violation> {
+        match get(self.socket.get_ref(), packet) {
+            Err(Errno::AGAIN) => Ok(None),
+            received => read(received.map_err(Into::into), packet),
         }
-        if len == 0 {
-            return Ok(None);
-        }
-        let (header, rest) = Header::decode(&packet[..len])?;
-        let Header { kind, verb, id, len, apart } = header;
-        let payload = match (apart, files.pop(), files.len()) {
-            (false, None, _) => payload::text(rest.to_vec())?,
-            (true, Some(file), 0) => payload::read(file, len)?,
-            (_, file, more) => {
-                let files = more + usize::from(file.is_some());
-                return Err(Violation(format!("a {kind:?} with {files} files")));
-            }
-        };
-        tracing::trace!(?kind, ?verb, id, len, "received");
-        Ok(Some(Frame { kind, verb, id, payload }))
     }
 
     /// Says that nothing more comes from here. What the other side says still arrives.
@@ -210,7 +197,33 @@ pub(super) fn packet() -> Vec<u8> {
     vec![0; MAX_PACKET]
 }
 
-fn get(socket: &OwnedFd, packet: &mut [u8]) -> Result<(usize, ReturnFlags, Vec<OwnedFd>), Errno> {
+/// The length of a packet, and what came with it.
+type Received = (usize, ReturnFlags, Vec<OwnedFd>);
+
+fn read(received: io::Result<Received>, packet: &[u8]) -> Result<Option<Frame>, Violation> {
+    let (len, flags, mut files) =
+        received.map_err(|e| Violation(format!("through a socket that fails: {e}")))?;
+    if flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(Violation(format!("a packet of more than {MAX_PACKET} bytes or one file")));
+    }
+    if len == 0 {
+        return Ok(None);
+    }
+    let (header, rest) = Header::decode(&packet[..len])?;
+    let Header { kind, verb, id, len, apart } = header;
+    let payload = match (apart, files.pop(), files.len()) {
+        (false, None, _) => payload::text(rest.to_vec())?,
+        (true, Some(file), 0) => payload::read(file, len)?,
+        (_, file, more) => {
+            let files = more + usize::from(file.is_some());
+            return Err(Violation(format!("a {kind:?} with {files} files")));
+        }
+    };
+    tracing::trace!(?kind, ?verb, id, len, "received");
+    Ok(Some(Frame { kind, verb, id, payload }))
+}
+
+fn get(socket: &OwnedFd, packet: &mut [u8]) -> Result<Received, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;

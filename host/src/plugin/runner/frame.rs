@@ -14,6 +14,8 @@ use longshore_plugin_api::wire::Verb;
 pub(super) const HEADER: usize = 24;
 /// The most that travels in a packet, header and payload; what is longer travels in a file beside it.
 pub(super) const MAX_PACKET: usize = 64 << 10;
+/// The most of an event: it travels in a packet, or a plugin could fill the memory of the host with few.
+pub(super) const MAX_EVENT: usize = MAX_PACKET - HEADER;
 /// The most that a payload may be: parameters of 16 MiB, escaped, and a thousand handles of 64 KiB.
 pub(super) const MAX_PAYLOAD: usize = 128 << 20;
 

@@ -77,6 +77,7 @@ impl Stage {
             log_level: "info".to_owned(),
             state_dir: Some(directory.path().join("state")),
             config_dir: Some(directory.path().to_owned()),
+            soft_limits: None,
         };
         let api = HostApi_TO::from_value(notes.clone(), TD_Opaque);
         let request = serde_json::to_string(&request).unwrap();
