@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use longshore::{config::Config, host::Host, submission::Submission, tokens::Caller};
+use longshore::{
+    config::Config, host::Host, plugin::Program, submission::Submission, tokens::Caller,
+};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
@@ -24,7 +26,7 @@ impl World {
         std::fs::copy(built().join(&library), plugins.join(&library))?;
         let text = format!("[executors.{plugin}]\n{jobs}");
         let config = Config::from_toml(&text, &directory.path().join("longshore.toml"))?;
-        let host = Host::open(config).await?;
+        let host = Host::open(config, Program::at(built().join("longshore"))).await?;
         Ok(Self { host, _directory: directory })
     }
 

@@ -13,7 +13,10 @@ use futures_util::future::join_all;
 use longshore_plugin_api as api;
 use longshore_plugin_api::{Attempt, ErrorKind, Facts};
 
-use crate::{lifecycle::Work, plugin::HostedExecutor};
+use crate::{
+    lifecycle::Work,
+    plugin::{HostedExecutor, Standing},
+};
 
 /// One configured executor.
 pub struct Open {
@@ -65,6 +68,13 @@ impl Executors {
         self.open.get(name)
     }
 
+    /// Those that cannot be asked about their jobs now.
+    #[must_use]
+    pub fn silent(&self) -> Vec<&str> {
+        let silent = self.iter().filter(|open| !open.executor.standing().answers());
+        silent.map(|open| open.name.as_str()).collect()
+    }
+
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Open>> {
         self.open.values()
@@ -80,9 +90,14 @@ impl Executors {
             .unwrap_or_else(|| self.here.clone())
     }
 
-    /// Asks every executor how it is and where its work would be; says whether one is well again.
+    /// Asks every executor that is up how it is and where its work would be; says whether one is well
+    /// again.
     pub async fn ask(&self) -> bool {
-        let asking = self.iter().map(async |open| {
+        // One that hangs is asked too: an answer brings it back.
+        let up = |open: &&Arc<Open>| {
+            matches!(open.executor.standing(), Standing::Ready | Standing::Hung)
+        };
+        let asking = self.iter().filter(up).map(async |open| {
             let well = match open.executor.health().await {
                 Ok(()) => open.executor.locality().await,
                 Err(error) => Err(error),

@@ -26,7 +26,7 @@ use crate::{
     config::{self, Config, DescribeError, Mistakes},
     executors::Executors,
     identity::{Identity, IdentityError},
-    plugin::{self, Events, Pins, PluginProblem, Registry},
+    plugin::{self, Events, Places, PluginProblem, Program, Registry, Wanted},
     recovery::{self, Recovery},
     sdk,
     service::Service,
@@ -62,6 +62,8 @@ struct Services {
     worker: worker::Running,
     recovery: Service,
     heartbeat: Service,
+    plugins: Service,
+    standings: Service,
 }
 
 /// Why a host does not start.
@@ -130,12 +132,13 @@ pub async fn with_declared(config: Config) -> Result<Config, StartError> {
 }
 
 impl Host {
-    /// Opens everything; nothing runs yet.
+    /// Opens everything; no job runs yet. `program` is the `longshore` that runs the plugins that do not
+    /// run in this process.
     ///
     /// # Errors
     ///
     /// The step that failed. What was opened is closed again by then.
-    pub async fn open(config: Config) -> Result<Arc<Self>, StartError> {
+    pub async fn open(config: Config, program: Program) -> Result<Arc<Self>, StartError> {
         let identity = Identity::take(&config.state_dir).map_err(StartError::Identity)?;
         let tokens = Tokens::load(&config).map_err(StartError::Tokens)?;
         let store = open_store(&config).await.map_err(StartError::Store)?;
@@ -143,9 +146,11 @@ impl Host {
         let registry = {
             let config = Arc::clone(&config);
             let discover = move || {
-                let pins = Pins::read(&config.plugins.lock, config.plugins.require_pins);
-                Registry::discover(&config.plugins.dir, &config.state_dir, &pins)
-                    .relative_to(&config.dir)
+                let mut places = Places::below(&config.state_dir);
+                places.config = Some(config.dir.clone());
+                let registry = Registry::discover(config.plugins.clone(), places, program);
+                registry.sweep();
+                registry
             };
             Arc::new(tokio::task::spawn_blocking(discover).await.expect("discovery does not panic"))
         };
@@ -208,6 +213,8 @@ impl Host {
                 let host = Arc::clone(&host);
                 async move { host.beat().await }
             }),
+            plugins: self.look_for_plugins(),
+            standings: self.follow_standings(),
         };
         *self.services.lock().unwrap_or_else(PoisonError::into_inner) = Some(services);
         Ok(())
@@ -217,7 +224,10 @@ impl Host {
     pub async fn shutdown(&self, grace: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         let services = self.services.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Services { worker, recovery, heartbeat }) = services {
+        if let Some(Services { worker, recovery, heartbeat, plugins, standings }) = services {
+            // Nothing new comes up in a host that goes down.
+            plugins.stop().await;
+            standings.stop().await;
             recovery.stop().await;
             self.recovery.abandon().await;
             worker.stop(&self.worker, grace).await;
@@ -305,12 +315,47 @@ impl Host {
         let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(services) = services.as_ref() else { return Vec::new() };
         let mut dead = services.worker.dead();
-        let others = [&services.recovery, &services.heartbeat];
+        let others =
+            [&services.recovery, &services.heartbeat, &services.plugins, &services.standings];
         if !self.store.is_alive() {
             dead.push("store");
         }
         dead.extend(others.into_iter().filter(|service| !service.is_alive()).map(Service::name));
         dead
+    }
+
+    fn look_for_plugins(&self) -> Service {
+        let registry = Arc::clone(&self.registry);
+        Service::every("plugins", self.config.plugins.scan_interval, move || {
+            let registry = Arc::clone(&registry);
+            async move {
+                let scan = tokio::task::spawn_blocking(move || registry.scan());
+                if let Err(error) = scan.await {
+                    tracing::error!(%error, "looking at the plugin directory failed");
+                }
+            }
+        })
+    }
+
+    /// Lets jobs in, and asks about those that were left, as soon as an executor is up again.
+    fn follow_standings(&self) -> Service {
+        let worker = Arc::clone(&self.worker);
+        Service::start("standings", move |mut stop| async move {
+            let follow = worker.executors().iter().map(async |open| {
+                loop {
+                    let changed = open.executor.changed();
+                    if open.executor.standing().takes_jobs() {
+                        open.well();
+                        worker.executor_is_up();
+                    }
+                    changed.await;
+                }
+            });
+            tokio::select! {
+                () = stop.asked() => {}
+                _ = join_all(follow) => {}
+            }
+        })
     }
 
     async fn beat(&self) {
@@ -330,7 +375,7 @@ impl Host {
             .worker
             .executors()
             .iter()
-            .filter(|open| open.is_ready())
+            .filter(|open| open.executor.standing().is_offered())
             .map(|open| open.name.as_str())
             .collect();
         serde_json::Value::from(names).to_string()
@@ -386,21 +431,18 @@ async fn open_executors(
     let events: Arc<dyn Events> = Arc::new(Told(watching.clone()));
     // Side by side: one that hangs costs its deadline once, whatever the number of the others.
     let opening = config.executors.iter().map(async |(name, executor)| {
-        let events = Arc::clone(&events);
-        match registry.open(name, &executor.plugin, &executor.config, events).await {
-            Ok(hosted) => Ok(Some((name.clone(), hosted))),
-            Err(source)
+        let wanted = Wanted { executor: name.clone(), config: executor.clone() };
+        match registry.open(wanted, Arc::clone(&events)).await {
+            (_, Err(source))
                 if executor.required || config.routing.default_executor.as_ref() == Some(name) =>
             {
                 Err(StartError::Executor { executor: name.clone(), source })
             }
             // Logged and listed by the registry; its jobs wait.
-            Err(_) => Ok(None),
+            (hosted, _) => Ok((name.clone(), hosted)),
         }
     });
-    let opened: Result<Vec<_>, _> = join_all(opening).await.into_iter().collect();
-    let open = opened?.into_iter().flatten().collect();
-    Ok(open)
+    join_all(opening).await.into_iter().collect()
 }
 
 fn recovery_settings(config: &Config) -> recovery::Settings {

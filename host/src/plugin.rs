@@ -13,41 +13,42 @@
 //! executor.
 
 mod callback;
+mod candidate;
 mod copies;
 pub mod executor;
 mod file;
+mod generation;
+mod held;
+mod hosted;
 mod in_process;
 pub mod inspect;
+mod ledger;
 mod library;
 mod linking;
+mod opening;
 pub mod pins;
 mod preflight;
 pub mod problem;
 pub mod registry;
 pub mod runner;
 mod schema;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "executors are opened with it by the registry's next form")
-)]
 mod secret;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the registry looks with it once it is a service")
-)]
 mod shelf;
 mod stamp;
 pub mod standing;
+mod supervisor;
 mod transport;
 mod verbs;
-#[cfg_attr(not(test), expect(dead_code, reason = "probes keep what they find there"))]
 mod verdicts;
 mod walk;
+mod watchdog;
 mod whole;
 
 pub use executor::{BoxFuture, Events, HostedExecutor};
 pub use inspect::{Inspection, PinState, Step, inspect};
+pub use opening::Wanted;
 pub use pins::{Pin, Pins};
 pub use problem::{Code, PluginProblem};
-pub use registry::{Entry, Registry};
+pub use registry::{Entry, Places, Registry};
+pub use runner::Program;
 pub use standing::Standing;

@@ -176,6 +176,12 @@ impl Worker {
         Arc::clone(&self.unwatched)
     }
 
+    /// An executor is up again: jobs wait for it, and those that it had are asked about.
+    pub(crate) fn executor_is_up(&self) {
+        self.store.wake();
+        self.unwatched.notify_one();
+    }
+
     /// How many attempts run here.
     #[must_use]
     pub fn running(&self) -> u32 {

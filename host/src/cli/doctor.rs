@@ -17,7 +17,7 @@ use self::finding::{Finding, Level};
 use super::{block_on, error::CliError, exit::Exit, logging, output::Output, reach, reach::Reach};
 use crate::{
     identity,
-    plugin::{Pins, Registry},
+    plugin::{Places, Program, Registry},
 };
 
 /// Checks everything around the host, and says how to mend it
@@ -78,14 +78,14 @@ impl Doctor {
             step: "make a directory for copies of the plugins".to_owned(),
             source,
         })?;
-        let pins = Pins::read(&config.plugins.lock, config.plugins.require_pins);
-        let mut registry =
-            Registry::discover(&config.plugins.dir, scratch.path(), &pins).relative_to(&config.dir);
+        let mut places = Places::below(scratch.path());
+        places.config = Some(config.dir.clone());
         // The executors look at the places that the host gives them, if they are there already: what
         // an executor makes must not be this command's, which may run as another user.
         if identity::privacy(&config.state_dir).is_ok() {
-            registry = registry.executors_below(&config.state_dir);
+            places.state.clone_from(&config.state_dir);
         }
+        let registry = Registry::discover(config.plugins.clone(), places, Program::own());
         say(plugins::examine(&registry.list()))?;
         say(block_on(executors::examine(&config, &registry, &seat))?)?;
         say(block_on(python::examine(&config))?)

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{Host, StartError};
-use crate::{config::Config, http};
+use crate::{config::Config, http, plugin::Program};
 
 /// Runs a host until it is told to stop. `ready` gets the address that it answers on.
 ///
@@ -29,7 +29,7 @@ pub async fn serve(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(),
         .map_err(|source| StartError::Listen { address, source })?;
     let bound = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
     let host = tokio::select! {
-        host = Host::open(config) => host?,
+        host = Host::open(config, Program::own()) => host?,
         () = signals.next() => return Ok(()),
     };
     // Bounded, and not cut off: what it has begun to watch is handed over by the shutdown that follows.

@@ -2,8 +2,9 @@
 //! back, never unwinds (beyond this it would end the process).
 
 use std::{
+    borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use longshore_plugin_api::{
@@ -18,7 +19,7 @@ use longshore_plugin_api::{
     wire::{self, tell},
 };
 
-use super::Events;
+use super::{Events, runner::Heard, secret::Secrets};
 
 /// A plugin that logs whole files must not fill the host's log with one record.
 const MAX_MESSAGE: usize = 16 << 10;
@@ -27,11 +28,24 @@ pub(super) struct Callback {
     pub(super) plugin: String,
     pub(super) executor: String,
     pub(super) events: Arc<dyn Events>,
+    /// Known once its settings are read.
+    pub(super) secrets: OnceLock<Secrets>,
 }
 
 impl Callback {
     pub(super) fn into_ffi(self) -> HostApiBox {
         HostApi_TO::from_value(self, TD_Opaque)
+    }
+
+    /// From here on nothing that is said of this executor shows them.
+    pub(super) fn keep_secret(&self, secrets: Secrets) {
+        // One life of an executor has one configuration.
+        let _ = self.secrets.set(secrets);
+    }
+
+    /// The text without what is secret.
+    pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.get().map_or(Cow::Borrowed(text), |secrets| secrets.redact(text))
     }
 
     fn told(&self, verb: &str, payload: &str) -> Result<(), Error> {
@@ -47,25 +61,43 @@ impl Callback {
     }
 }
 
-impl HostApi for Callback {
-    fn log(&self, level: u8, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>) {
+/// From a process of its own.
+impl Heard for Callback {
+    fn log(&self, level: u8, target: &str, message: &str, fields: &str) {
         let (plugin, executor) = (&*self.plugin, &*self.executor);
-        let (origin, fields) =
-            (target.as_str(), (!fields.is_empty()).then(|| cut(fields.as_str())));
-        let message = cut(message.as_str());
+        let (message, origin) = (self.redact(cut(message)), target);
+        let fields = (!fields.is_empty()).then(|| self.redact(cut(fields)));
+        let fields = fields.as_deref();
         // `tracing` fixes level and target where the event stands in the source.
         macro_rules! log {
             ($level:ident) => {
                 tracing::event!(target: "longshore::plugin", tracing::Level::$level, plugin, executor, origin, fields, "{message}")
             };
         }
-        // The record is lost where a subscriber panics; the process is not.
-        let _ = catch_unwind(AssertUnwindSafe(|| match level {
+        match level {
             0 | 1 => log!(ERROR),
             2 => log!(WARN),
             3 => log!(INFO),
             4 => log!(DEBUG),
             5.. => log!(TRACE),
+        }
+    }
+
+    fn tell(&self, verb: &str, payload: &str) -> Result<(), Error> {
+        self.told(verb, payload)
+    }
+
+    fn output(&self, line: &str, severe: bool) {
+        Heard::log(self, if severe { 1 } else { 2 }, "output", line, "");
+    }
+}
+
+/// From this process.
+impl HostApi for Callback {
+    fn log(&self, level: u8, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>) {
+        // The record is lost where a subscriber panics; the process is not.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            Heard::log(self, level, target.as_str(), message.as_str(), fields.as_str());
         }));
     }
 

@@ -16,10 +16,13 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// One configured executor, wherever its plugin runs. The methods are those of
 /// [`longshore_plugin_api::Executor`], with its promises; here an [`Error`] may also be of kind
-/// `Panic`, `Crashed`, `Hung` (it did not answer in time) or `Protocol` (its answer makes no sense).
+/// `Panic`, `Crashed`, `Hung` (it did not answer in time), `Protocol` (its answer makes no sense) or
+/// `Refused` (it is not up).
 ///
 /// Never panics and never blocks, whatever the plugin does; a plugin in this process can still end
-/// it (an abort, a wild pointer). Dropping a future abandons the call, not the job's work.
+/// it (an abort, a wild pointer). Dropping a future abandons the call, not the job's work. An error of
+/// kind `Refused` says that nothing reached the plugin. Deadlines are those of the executor's settings
+/// ([`Deadlines`](crate::config::Deadlines)).
 pub trait HostedExecutor: fmt::Debug + Send + Sync {
     /// The configured name.
     fn name(&self) -> &str;
@@ -37,10 +40,10 @@ pub trait HostedExecutor: fmt::Debug + Send + Sync {
     fn facts(&self) -> Option<Facts>;
 
     /// Where the work of a job submitted now would be; nothing where it is the host's own place.
-    /// At most [`deadline::LOCALITY`].
+    /// At most `deadlines.locality`.
     fn locality(&self) -> Answer<'_, Option<String>>;
 
-    /// Whether such a job can ever run here. At most [`deadline::VALIDATE`].
+    /// Whether such a job can ever run here. At most `deadlines.validate_job`.
     fn validate_job<'a>(&'a self, job: &'a JobShape) -> Answer<'a, ()>;
 
     /// Starts the work of an attempt. No deadline: set-up may take minutes, and the job has its own.
@@ -49,62 +52,26 @@ pub trait HostedExecutor: fmt::Debug + Send + Sync {
     /// Answers when the work has ended. No deadline.
     fn wait<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, Ended>;
 
-    /// Stops the work. At most `grace` and [`deadline::MARGIN`].
+    /// Stops the work. At most `grace` and `deadlines.margin`.
     fn cancel<'a>(&'a self, attempt: &'a Attempt, grace: Duration) -> Answer<'a, Work>;
 
-    /// Looks for attempts of an earlier process. At most [`deadline::RECOVER`].
+    /// Looks for attempts of an earlier process. At most `deadlines.recover`.
     fn recover<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, Vec<Verdict>>;
 
-    /// Removes what is left of an ended attempt. At most [`deadline::FORGET`].
+    /// Removes what is left of an ended attempt. At most `deadlines.forget`.
     fn forget<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, ()>;
 
-    /// Removes what is left of ended attempts beside these. At most [`deadline::RETAIN`].
+    /// Removes what is left of ended attempts beside these. At most `deadlines.retain`.
     fn retain<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, ()>;
 
-    /// Reads output of an attempt. At most [`deadline::LOGS`].
+    /// Reads output of an attempt. At most `deadlines.logs`.
     fn logs<'a>(&'a self, attempt: &'a Attempt, offset: u64) -> Answer<'a, LogChunk>;
 
-    /// Whether jobs can run now. At most [`deadline::HEALTH`].
+    /// Whether jobs can run now. At most `deadlines.health`.
     fn health(&self) -> Answer<'_, ()>;
 
-    /// Whether it can work here at all. At most [`deadline::CHECK_REQUIREMENTS`].
-    fn check_requirements(&self) -> Answer<'_, ()>;
-
-    /// Gets ready. At most [`deadline::START`].
-    fn start(&self) -> Answer<'_, ()>;
-
-    /// Ends. At most `grace` and [`deadline::MARGIN`].
+    /// Ends. At most `grace` and `deadlines.margin`.
     fn stop(&self, grace: Duration) -> Answer<'_, ()>;
-}
-
-/// How long a plugin may take, before it counts as hung.
-pub mod deadline {
-    use std::time::Duration;
-
-    /// `describe` and loading.
-    pub const LOAD: Duration = Duration::from_secs(10);
-    /// `open` and `facts`.
-    pub const OPEN: Duration = Duration::from_secs(10);
-    /// `check_requirements`.
-    pub const CHECK_REQUIREMENTS: Duration = Duration::from_secs(30);
-    /// `start`.
-    pub const START: Duration = Duration::from_secs(60);
-    /// `locality`.
-    pub const LOCALITY: Duration = Duration::from_secs(5);
-    /// `validate_job`.
-    pub const VALIDATE: Duration = Duration::from_secs(5);
-    /// `recover`.
-    pub const RECOVER: Duration = Duration::from_secs(60);
-    /// `forget`.
-    pub const FORGET: Duration = Duration::from_secs(60);
-    /// `retain`.
-    pub const RETAIN: Duration = Duration::from_secs(60);
-    /// `logs`.
-    pub const LOGS: Duration = Duration::from_secs(10);
-    /// `health`.
-    pub const HEALTH: Duration = Duration::from_secs(5);
-    /// What is added to a grace that the plugin was given.
-    pub const MARGIN: Duration = Duration::from_secs(10);
 }
 
 /// Where what a plugin says by itself goes. Called on the plugin's threads: must not block.

@@ -17,8 +17,6 @@ use longshore_plugin_api::{
     wire::Verb,
 };
 
-use super::transport::Transport;
-
 pub(super) struct InProcess {
     executor: ExecutorBox,
 }
@@ -32,26 +30,15 @@ impl InProcess {
     ) -> Result<(Self, Facts), Error> {
         let executor = root.open()(host, request.into()).into_result().map_err(plugins_own)?;
         let facts = into_result(executor.ask(Verb::Facts.name().into(), "null".into()))?;
-        let facts = serde_json::from_str(facts.as_ref()).map_err(|e| {
+        let facts = serde_json::from_str(&facts).map_err(|e| {
             let message = format!("the plugin does not say what it is: {e}");
             Error::new(ErrorKind::Protocol, message)
         })?;
         Ok((Self { executor }, facts))
     }
-}
 
-pub(super) struct Text(RString);
-
-impl AsRef<str> for Text {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Transport for InProcess {
-    type Text = Text;
-
-    async fn call(&self, verb: Verb, payload: String) -> Result<Text, Error> {
+    /// Something that takes its time. Never panics; dropping it abandons the call.
+    pub(super) async fn call(&self, verb: Verb, payload: String) -> Result<RString, Error> {
         let mut call = pin!(self.executor.call(verb.name().into(), payload.into()));
         // The plugin's side never panics, if it is built with our adapter; a panic here would take
         // the task that renews leases with it.
@@ -68,8 +55,8 @@ impl Transport for InProcess {
     }
 }
 
-fn into_result(answer: Answer) -> Result<Text, Error> {
-    answer.into_result().map(Text).map_err(plugins_own)
+fn into_result(answer: Answer) -> Result<RString, Error> {
+    answer.into_result().map_err(plugins_own)
 }
 
 /// What a plugin says of itself. That it crashed or hangs is not its to say: the host draws conclusions

@@ -40,7 +40,7 @@ const OURS: elf::Machine = match std::env::consts::ARCH.as_bytes() {
 pub(super) fn check(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let note = read_note(bytes)?;
     let checked =
-        check_note(&note).and_then(|()| linking::check(bytes)).and_then(|()| unwinds(&note));
+        check_note(&note).and_then(|()| linking::check(bytes));
     checked.map_err(|problem| problem.plugin(&note.name))?;
     Ok(note)
 }
@@ -231,7 +231,7 @@ pub(super) fn unwinds(note: &Note) -> Result<(), PluginProblem> {
     if note.panic == "unwind" {
         return Ok(());
     }
-    let message = "built with `panic = \"abort\"`: a panic in it would end the host; rebuild it with `panic = \"unwind\"`";
+    let message = "built with `panic = \"abort\"`: a panic in it would end the host; set `isolation = \"process\"`, or rebuild it with `panic = \"unwind\"`";
     Err(PluginProblem::new(Code::PanicAbort, message))
 }
 

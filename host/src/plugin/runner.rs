@@ -31,11 +31,9 @@ mod tests;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use longshore_plugin_api::{Error, wire::Description};
-use serde::{Deserialize, Serialize};
+use longshore_plugin_api::Error;
 
 pub(crate) use self::child::child;
 pub(super) use self::{
@@ -44,6 +42,8 @@ pub(super) use self::{
     environment::environment,
     live::Live,
 };
+use super::verdicts::Probed;
+use crate::config::RunnerLimits;
 
 /// The hidden command: `longshore __runner`.
 pub(crate) const COMMAND: &str = "__runner";
@@ -69,23 +69,6 @@ impl Program {
     }
 }
 
-/// What a runner may use. Soft limits: they stop what runs away, not what fights.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Limits {
-    /// Bytes of data (`RLIMIT_DATA`). Not of address space: each thread reserves far more of that than
-    /// it uses.
-    pub memory: Option<u64>,
-    /// Open files; `None` leaves what the host has.
-    pub open_files: Option<u64>,
-    /// Whether a crash leaves a core file.
-    pub core: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { memory: Some(2 << 30), open_files: None, core: false }
-    }
-}
 
 /// What a runner says by itself. Called by whoever watches it: must not block.
 pub(super) trait Heard: Send + Sync {
@@ -104,14 +87,8 @@ pub(super) struct Order<'a> {
     /// The private copy that it loads.
     pub(super) copy: &'a Path,
     pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) limits: Limits,
+    pub(super) limits: RunnerLimits,
     /// Its working and temporary directory: made empty, and removed after its death.
     pub(super) run_dir: PathBuf,
 }
 
-/// A library that has been loaded.
-pub(super) struct Probed {
-    pub(super) description: Description,
-    /// Without the start of the process.
-    pub(super) took: Duration,
-}

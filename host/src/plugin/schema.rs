@@ -6,10 +6,8 @@ use std::{collections::HashSet, ptr};
 
 use serde_json::{Map, Value};
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the registry asks once it probes"))]
 mod sound;
 
-#[expect(unused_imports, reason = "the registry asks once it probes")]
 pub(super) use sound::sound;
 
 /// Where several schemas speak of the same value.

@@ -1,4 +1,4 @@
-//! Types to verbs and JSON, over any transport.
+//! Types to verbs and JSON, over any transport, each within its deadline.
 
 use std::{future::Future, time::Duration};
 
@@ -9,29 +9,31 @@ use longshore_plugin_api::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    BoxFuture, Standing,
-    executor::{Answer, HostedExecutor, deadline},
     schema,
-    transport::Transport,
+    transport::{Text, Transport},
+    watchdog::Watchdog,
 };
+use crate::config::Deadlines;
 
+/// One opened executor.
 #[derive(Debug)]
-pub(super) struct Verbs<T> {
-    pub(super) name: String,
+pub(super) struct Verbs {
     pub(super) plugin: String,
     pub(super) facts: Facts,
     pub(super) options_schema: Option<serde_json::Value>,
-    pub(super) transport: T,
+    pub(super) deadlines: Deadlines,
+    pub(super) watchdog: Watchdog,
+    pub(super) transport: Transport,
 }
 
-impl<T: Transport> Verbs<T> {
+impl Verbs {
     async fn call<A: DeserializeOwned>(
         &self,
         verb: Verb,
         payload: &impl Serialize,
     ) -> Result<A, Error> {
         let payload = write(payload)?;
-        self.read(verb, self.transport.call(verb, payload).await?)
+        self.read(verb, &self.transport.call(verb, payload).await?)
     }
 
     async fn within<A>(
@@ -40,14 +42,22 @@ impl<T: Transport> Verbs<T> {
         verb: Verb,
         call: impl Future<Output = Result<A, Error>>,
     ) -> Result<A, Error> {
-        tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
-            let (plugin, verb) = (&self.plugin, verb.name());
-            let message = format!("plugin `{plugin}` did not answer `{verb}` within {deadline:?}");
-            Err(Error::new(ErrorKind::Hung, message))
-        })
+        match tokio::time::timeout(deadline, call).await {
+            Ok(answer) => {
+                self.watchdog.answered(verb);
+                answer
+            }
+            Err(_) => {
+                self.watchdog.overran(verb);
+                let (plugin, verb) = (&self.plugin, verb.name());
+                let message =
+                    format!("plugin `{plugin}` did not answer `{verb}` within {deadline:?}");
+                Err(Error::new(ErrorKind::Hung, message))
+            }
+        }
     }
 
-    fn read<A: DeserializeOwned>(&self, verb: Verb, text: T::Text) -> Result<A, Error> {
+    fn read<A: DeserializeOwned>(&self, verb: Verb, text: &Text) -> Result<A, Error> {
         serde_json::from_str(text.as_ref()).map_err(|e| {
             let (plugin, verb) = (&self.plugin, verb.name());
             let message =
@@ -55,112 +65,78 @@ impl<T: Transport> Verbs<T> {
             Error::new(ErrorKind::Protocol, message)
         })
     }
-}
 
-fn write(payload: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(payload)
-        .map_err(|e| Error::internal(format!("cannot be written as JSON: {e}")))
-}
-
-impl<T: Transport> HostedExecutor for Verbs<T> {
-    fn name(&self) -> &str {
-        &self.name
+    /// Whether it answers at all, outside of every count.
+    pub(super) async fn is_alive(&self) -> bool {
+        let question = self.transport.call(Verb::Health, "null".to_owned());
+        tokio::time::timeout(self.deadlines.health, question).await.is_ok()
     }
 
-    fn plugin(&self) -> &str {
-        &self.plugin
-    }
-
-    fn standing(&self) -> Standing {
-        Standing::Ready
-    }
-
-    fn changed(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::pending())
-    }
-
-    fn facts(&self) -> Option<Facts> {
-        Some(self.facts.clone())
-    }
-
-    fn locality(&self) -> Answer<'_, Option<String>> {
+    pub(super) async fn locality(&self) -> Result<Option<String>, Error> {
         let verb = Verb::Locality;
-        Box::pin(self.within(deadline::LOCALITY, verb, self.call(verb, &())))
+        self.within(self.deadlines.locality, verb, self.call(verb, &())).await
     }
 
-    fn validate_job<'a>(&'a self, job: &'a JobShape) -> Answer<'a, ()> {
-        Box::pin(async move {
-            self.check_options(job)?;
-            let verb = Verb::ValidateJob;
-            self.within(deadline::VALIDATE, verb, self.call(verb, job)).await
-        })
+    pub(super) async fn validate_job(&self, job: &JobShape) -> Result<(), Error> {
+        self.check_options(job)?;
+        let verb = Verb::ValidateJob;
+        self.within(self.deadlines.validate_job, verb, self.call(verb, job)).await
     }
 
-    fn submit<'a>(&'a self, job: &'a Job) -> Answer<'a, Option<Handle>> {
-        Box::pin(self.call(Verb::Submit, job))
+    pub(super) async fn submit(&self, job: &Job) -> Result<Option<Handle>, Error> {
+        self.call(Verb::Submit, job).await
     }
 
-    fn wait<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, Ended> {
-        Box::pin(self.call(Verb::Wait, attempt))
+    pub(super) async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
+        self.call(Verb::Wait, attempt).await
     }
 
-    fn cancel<'a>(&'a self, attempt: &'a Attempt, grace: Duration) -> Answer<'a, Work> {
-        Box::pin(async move {
-            let payload = wire::Cancel { attempt, grace: grace.into() };
-            let call = self.call(Verb::Cancel, &payload);
-            self.within(grace.saturating_add(deadline::MARGIN), Verb::Cancel, call).await
-        })
+    pub(super) async fn cancel(&self, attempt: &Attempt, grace: Duration) -> Result<Work, Error> {
+        let payload = wire::Cancel { attempt, grace: grace.into() };
+        let call = self.call(Verb::Cancel, &payload);
+        self.within(grace.saturating_add(self.deadlines.margin), Verb::Cancel, call).await
     }
 
-    fn recover<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, Vec<Verdict>> {
-        Box::pin(async move {
-            let verb = Verb::Recover;
-            self.within(deadline::RECOVER, verb, self.call(verb, &attempts)).await
-        })
+    pub(super) async fn recover(&self, attempts: &[Attempt]) -> Result<Vec<Verdict>, Error> {
+        let verb = Verb::Recover;
+        self.within(self.deadlines.recover, verb, self.call(verb, &attempts)).await
     }
 
-    fn forget<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, ()> {
+    pub(super) async fn forget(&self, attempt: &Attempt) -> Result<(), Error> {
         let verb = Verb::Forget;
-        Box::pin(self.within(deadline::FORGET, verb, self.call(verb, attempt)))
+        self.within(self.deadlines.forget, verb, self.call(verb, attempt)).await
     }
 
-    fn retain<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, ()> {
+    pub(super) async fn retain(&self, attempts: &[Attempt]) -> Result<(), Error> {
         let verb = Verb::Retain;
-        Box::pin(
-            async move { self.within(deadline::RETAIN, verb, self.call(verb, &attempts)).await },
-        )
+        self.within(self.deadlines.retain, verb, self.call(verb, &attempts)).await
     }
 
-    fn logs<'a>(&'a self, attempt: &'a Attempt, offset: u64) -> Answer<'a, LogChunk> {
-        Box::pin(async move {
-            let payload = wire::Logs { attempt, offset };
-            self.within(deadline::LOGS, Verb::Logs, self.call(Verb::Logs, &payload)).await
-        })
+    pub(super) async fn logs(&self, attempt: &Attempt, offset: u64) -> Result<LogChunk, Error> {
+        let payload = wire::Logs { attempt, offset };
+        self.within(self.deadlines.logs, Verb::Logs, self.call(Verb::Logs, &payload)).await
     }
 
-    fn health(&self) -> Answer<'_, ()> {
-        Box::pin(self.within(deadline::HEALTH, Verb::Health, self.call(Verb::Health, &())))
+    pub(super) async fn health(&self) -> Result<(), Error> {
+        let verb = Verb::Health;
+        self.within(self.deadlines.health, verb, self.call(verb, &())).await
     }
 
-    fn check_requirements(&self) -> Answer<'_, ()> {
+    pub(super) async fn check_requirements(&self) -> Result<(), Error> {
         let verb = Verb::CheckRequirements;
-        Box::pin(self.within(deadline::CHECK_REQUIREMENTS, verb, self.call(verb, &())))
+        self.within(self.deadlines.check_requirements, verb, self.call(verb, &())).await
     }
 
-    fn start(&self) -> Answer<'_, ()> {
-        Box::pin(self.within(deadline::START, Verb::Start, self.call(Verb::Start, &())))
+    pub(super) async fn start(&self) -> Result<(), Error> {
+        self.within(self.deadlines.start, Verb::Start, self.call(Verb::Start, &())).await
     }
 
-    fn stop(&self, grace: Duration) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let payload = wire::Stop { grace: grace.into() };
-            let call = self.call(Verb::Stop, &payload);
-            self.within(grace.saturating_add(deadline::MARGIN), Verb::Stop, call).await
-        })
+    pub(super) async fn stop(&self, grace: Duration) -> Result<(), Error> {
+        let payload = wire::Stop { grace: grace.into() };
+        let call = self.call(Verb::Stop, &payload);
+        self.within(grace.saturating_add(self.deadlines.margin), Verb::Stop, call).await
     }
-}
 
-impl<T> Verbs<T> {
     fn check_options(&self, job: &JobShape) -> Result<(), Error> {
         match (&job.options, &self.options_schema) {
             (None, _) => Ok(()),
@@ -178,4 +154,9 @@ impl<T> Verbs<T> {
             }
         }
     }
+}
+
+fn write(payload: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(payload)
+        .map_err(|e| Error::internal(format!("cannot be written as JSON: {e}")))
 }

@@ -14,6 +14,7 @@ use longshore::{
     http::router,
     job::{CancelReason, Claimed, Fenced, JobId, Outcome},
     lifecycle::{State, Work},
+    plugin::Program,
     store::{Begun, Ended, Want},
 };
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ impl Site {
         let config = Config::from_toml(&format!("{CONFIG}{more}"), &path)
             .unwrap_or_else(|error| panic!("{error}"));
         let admin = longshore::tokens::admin_token_path(&config.state_dir);
-        let host = Host::open(config)
+        let host = Host::open(config, Program::at(env!("CARGO_BIN_EXE_longshore")))
             .await
             .unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
         let admin = std::fs::read_to_string(admin).unwrap();

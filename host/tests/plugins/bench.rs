@@ -7,10 +7,14 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use longshore::plugin::{Events, HostedExecutor, Pins, PluginProblem, Registry};
+use longshore::{
+    config::{ExecutorConfig, PluginIsolation, Plugins},
+    plugin::{Events, HostedExecutor, Pins, Places, PluginProblem, Program, Registry, Wanted},
+};
 use longshore_plugin_api::{Attempt, Context, Job, Progress, Run, Seconds};
 use serde_json::{Value, value::RawValue};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 /// The test plugin, built by cargo once per run.
 pub(crate) fn noop() -> &'static [u8] {
@@ -82,8 +86,13 @@ impl Place {
         Pins::read(&self.temp.path().join("plugins.lock"), required)
     }
 
+    pub(crate) fn settings(&self, require_pins: bool) -> Plugins {
+        let lock = self.temp.path().join("plugins.lock");
+        Plugins { lock, require_pins, ..Plugins::of(self.dir()) }
+    }
+
     pub(crate) fn discover(&self) -> Registry {
-        Registry::discover(&self.dir(), &self.state(), &self.pins(false))
+        Registry::discover(self.settings(false), Places::below(self.state()), program())
     }
 
     /// What became of the files: name or file name, code, message without the directory.
@@ -100,12 +109,33 @@ impl Place {
     }
 }
 
+/// What must hold wherever a plugin runs.
+pub(crate) const BOTH: [PluginIsolation; 2] = [PluginIsolation::None, PluginIsolation::Process];
+
+/// What runs the plugins that do not run in the test.
+pub(crate) fn program() -> Program {
+    Program::at(env!("CARGO_BIN_EXE_longshore"))
+}
+
 pub(crate) async fn open(
     place: &Place,
+    isolation: PluginIsolation,
     plugin: &str,
     config: Value,
 ) -> Result<Arc<dyn HostedExecutor>, PluginProblem> {
-    place.discover().open(plugin, plugin, &config, Arc::new(())).await
+    let config = ExecutorConfig::of(plugin, isolation, config);
+    open_with(&place.discover(), plugin, config, Arc::new(())).await
+}
+
+pub(crate) async fn open_with(
+    registry: &Registry,
+    executor: &str,
+    config: ExecutorConfig,
+    events: Arc<dyn Events>,
+) -> Result<Arc<dyn HostedExecutor>, PluginProblem> {
+    let wanted = Wanted { executor: executor.to_owned(), config };
+    let (hosted, settled) = registry.open(wanted, events).await;
+    settled.map(|()| hosted)
 }
 
 pub(crate) fn job(tag: &str, params: &str) -> Job {
@@ -134,12 +164,39 @@ pub(crate) fn attempt(tag: &str) -> Attempt {
 
 /// Remembers what plugins say.
 #[derive(Default)]
-pub(crate) struct Heard(pub(crate) Mutex<Vec<(String, String, Progress)>>);
+pub(crate) struct Heard {
+    told: Mutex<Vec<(String, String, Progress)>>,
+    more: Notify,
+}
+
+impl Heard {
+    /// The tags and the counts that an executor told of.
+    pub(crate) fn of(&self, executor: &str) -> Vec<(String, Option<u64>)> {
+        let told = self.told.lock().expect("no test panics while it listens");
+        let of_it = told.iter().filter(|(of, ..)| of == executor);
+        let count = |progress: &Progress| progress.progress.clone().flatten()?.completed.flatten();
+        of_it.map(|(_, tag, progress)| (tag.clone(), count(progress))).collect()
+    }
+
+    /// Waits until the last that an executor told is this.
+    pub(crate) async fn until(&self, executor: &str, tag: &str, completed: u64) {
+        let last = (tag.to_owned(), Some(completed));
+        let heard = async {
+            while self.of(executor).last() != Some(&last) {
+                self.more.notified().await;
+            }
+        };
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(60), heard).await;
+        heard.unwrap_or_else(|_| panic!("{executor} told {:?}", self.of(executor)));
+    }
+}
 
 impl Events for Heard {
     fn progress(&self, executor: &str, attempt_tag: &str, progress: Progress) {
         let heard = (executor.to_owned(), attempt_tag.to_owned(), progress);
-        self.0.lock().expect("no test panics while it listens").push(heard);
+        self.told.lock().expect("no test panics while it listens").push(heard);
+        // One listens, so one permit is enough.
+        self.more.notify_one();
     }
 }
 

@@ -6,9 +6,12 @@ use std::{
     path::Path,
 };
 
-use longshore::plugin::{Code, Pins, Registry, inspect};
+use longshore::{
+    config::Plugins,
+    plugin::{Code, Places, Registry, inspect},
+};
 
-use super::bench::{Place, copies, noop, patched, smallest};
+use super::bench::{Place, copies, noop, patched, program, smallest};
 
 const NOTE: &str = r#""name":"noop","version":"0.1.0""#;
 
@@ -349,11 +352,14 @@ fn only_shared_libraries_of_the_directory_itself_are_looked_at() {
 #[test]
 fn a_directory_that_is_not_there_is_one_row() {
     let place = Place::with(&[]);
-    let registry =
-        Registry::discover(Path::new("/nonexistent/plugins"), &place.state(), &Pins::default());
-    let entries = registry.list();
+    let list = |dir_named| {
+        let plugins = Plugins { dir_named, ..Plugins::of("/nonexistent/plugins") };
+        Registry::discover(plugins, Places::below(place.state()), program()).list()
+    };
+    let entries = list(true);
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].problem.as_ref().map(|p| p.code), Some(Code::Directory));
+    assert!(list(false).is_empty(), "nobody said that it should be there");
 }
 
 #[test]

@@ -2,14 +2,19 @@
 
 use std::fs;
 
-use longshore::plugin::{Pins, Registry};
+use longshore::{
+    config::Plugins,
+    plugin::{Places, Registry},
+};
 
-use super::bench::{Place, copies, noop, patched};
+use super::bench::{Place, copies, noop, patched, program};
 
 const VERSION: &str = r#""name":"noop","version":"0.1.0""#;
 
 fn lock(place: &Place, keep: bool) {
-    let found = Registry::discover(&place.dir(), &place.state(), &Pins::default()).list();
+    let found =
+        Registry::discover(Plugins::of(place.dir()), Places::below(place.state()), program())
+            .list();
     let [plugin] = &*found else { panic!("one plugin: {found:?}") };
     let (Some(name), Some(version), Some(digest)) = (&plugin.name, &plugin.version, &plugin.digest)
     else {
@@ -58,7 +63,9 @@ fn the_next_version_can_be_pinned_beside_the_one_in_use() {
 fn what_is_not_pinned_runs_only_where_pins_are_not_required() {
     let place = Place::with(&[("noop.so", noop())]);
     let problem = |required| {
-        let found = Registry::discover(&place.dir(), &place.state(), &place.pins(required)).list();
+        let found =
+            Registry::discover(place.settings(required), Places::below(place.state()), program())
+                .list();
         found[0].problem.as_ref().map(|problem| problem.code.as_str())
     };
     assert_eq!((problem(false), problem(true)), (None, Some("E_UNPINNED")));

@@ -6,202 +6,239 @@ use std::{
     time::Duration,
 };
 
-use longshore::plugin::{Code, registry::State};
+use longshore::{
+    config::ExecutorConfig,
+    plugin::{Code, registry::State},
+};
 use longshore_plugin_api::{Ending, ErrorKind, Found, JobShape, Run, Work};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::bench::{Heard, Place, attempt, job, noop, open, patched, smallest};
+use super::bench::{BOTH, Heard, Place, attempt, job, noop, open, open_with, patched, smallest};
 
 #[tokio::test]
 async fn a_good_plugin_runs_a_job_and_remembers_it_until_told_to_forget() {
-    let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({"echo": true})).await.expect("it is good");
-    executor.validate_job(&shape("test")).await.expect("it can run");
-    assert_eq!(executor.submit(&job("a", r#"{"n":1.0}"#)).await.expect("it starts"), None);
-    for _ in 0..2 {
-        let ended = executor.wait(&attempt("a")).await.expect("it ends");
-        let Ending::Succeeded { result } = ended.ending else { panic!("{ended:?}") };
-        assert_eq!(result.get(), r#"{"n":1.0}"#, "the text itself, not what a parser made of it");
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", noop())]);
+        let executor =
+            open(&place, isolation, "noop", json!({"echo": true})).await.expect("it is good");
+        executor.validate_job(&shape("test")).await.expect("it can run");
+        assert_eq!(executor.submit(&job("a", r#"{"n":1.0}"#)).await.expect("it starts"), None);
+        for _ in 0..2 {
+            let ended = executor.wait(&attempt("a")).await.expect("it ends");
+            let Ending::Succeeded { result } = ended.ending else { panic!("{ended:?}") };
+            assert_eq!(
+                result.get(),
+                r#"{"n":1.0}"#,
+                "the text itself, not what a parser made of it"
+            );
+        }
+        let attempts = [attempt("a"), attempt("never")];
+        let found = |verdicts: Vec<longshore_plugin_api::Verdict>| -> Vec<_> {
+            verdicts.into_iter().map(|verdict| (verdict.attempt_tag, verdict.found)).collect()
+        };
+        let verdicts = executor.recover(&attempts).await.expect("it looks");
+        assert_eq!(
+            found(verdicts),
+            [("a".to_owned(), Found::Here), ("never".to_owned(), Found::Gone)]
+        );
+        executor.forget(&attempt("a")).await.expect("it forgets");
+        let verdicts = executor.recover(&attempts[..1]).await.expect("it looks");
+        assert_eq!(found(verdicts), [("a".to_owned(), Found::Gone)]);
+        executor.health().await.expect("it is well");
+        executor.stop(Duration::ZERO).await.expect("it stops");
     }
-    let attempts = [attempt("a"), attempt("never")];
-    let found = |verdicts: Vec<longshore_plugin_api::Verdict>| -> Vec<_> {
-        verdicts.into_iter().map(|verdict| (verdict.attempt_tag, verdict.found)).collect()
-    };
-    let verdicts = executor.recover(&attempts).await.expect("it looks");
-    assert_eq!(found(verdicts), [("a".to_owned(), Found::Here), ("never".to_owned(), Found::Gone)]);
-    executor.forget(&attempt("a")).await.expect("it forgets");
-    let verdicts = executor.recover(&attempts[..1]).await.expect("it looks");
-    assert_eq!(found(verdicts), [("a".to_owned(), Found::Gone)]);
-    executor.health().await.expect("it is well");
-    executor.stop(Duration::ZERO).await.expect("it stops");
 }
 
 #[tokio::test]
 async fn the_smallest_plugin_runs_and_says_what_it_cannot() {
-    let place = Place::with(&[("x.so", smallest())]);
-    let executor = open(&place, "smallest", json!({})).await.expect("it is good");
-    executor.submit(&job("a", "{}")).await.expect("it starts");
-    let ended = executor.wait(&attempt("a")).await.expect("it ends");
-    assert!(matches!(ended.ending, Ending::Succeeded { result } if result.get() == r#""done""#));
-    let logs = executor.logs(&attempt("a"), 0).await.expect_err("it keeps none");
-    assert_eq!(logs.kind, ErrorKind::Unsupported);
-    let mut with_options = shape("test");
-    with_options.options = Some(json!({"queue": "long"}));
-    let refused = executor.validate_job(&with_options).await.expect_err("it takes none");
-    assert_eq!(
-        (refused.kind, refused.pointer.as_deref()),
-        (ErrorKind::InvalidJob, Some("/options"))
-    );
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", smallest())]);
+        let executor = open(&place, isolation, "smallest", json!({})).await.expect("it is good");
+        executor.submit(&job("a", "{}")).await.expect("it starts");
+        let ended = executor.wait(&attempt("a")).await.expect("it ends");
+        assert!(
+            matches!(ended.ending, Ending::Succeeded { result } if result.get() == r#""done""#)
+        );
+        let logs = executor.logs(&attempt("a"), 0).await.expect_err("it keeps none");
+        assert_eq!(logs.kind, ErrorKind::Unsupported);
+        let mut with_options = shape("test");
+        with_options.options = Some(json!({"queue": "long"}));
+        let refused = executor.validate_job(&with_options).await.expect_err("it takes none");
+        assert_eq!(
+            (refused.kind, refused.pointer.as_deref()),
+            (ErrorKind::InvalidJob, Some("/options"))
+        );
+    }
 }
 
 #[tokio::test]
 async fn two_plugins_and_two_executors_of_one_are_not_mixed_up() {
-    let place = Place::with(&[("1.so", noop()), ("2.so", smallest())]);
-    let registry = place.discover();
-    let heard = Arc::new(Heard::default());
-    let open = async |executor, plugin, config| {
-        registry.open(executor, plugin, &config, heard.clone()).await.expect("it is good")
-    };
-    let small = open("small", "smallest", json!({})).await;
-    let north = open("north", "noop", json!({"echo": true, "locality": "north"})).await;
-    let south = open("south", "noop", json!({"locality": "south"})).await;
-    for (executor, locality, result) in [
-        (&small, None, r#""done""#),
-        (&north, Some("north"), r#"{"progress":1}"#),
-        (&south, Some("south"), "null"),
-    ] {
-        assert_eq!(executor.locality().await.expect("it knows").as_deref(), locality);
-        executor.submit(&job("a", r#"{"progress":1}"#)).await.expect("it starts");
-        let ended = executor.wait(&attempt("a")).await.expect("it ends");
-        let Ending::Succeeded { result: got } = ended.ending else { panic!("{ended:?}") };
-        assert_eq!(got.get(), result, "{executor:?}");
+    for isolation in BOTH {
+        let place = Place::with(&[("1.so", noop()), ("2.so", smallest())]);
+        let registry = place.discover();
+        let heard = Arc::new(Heard::default());
+        let open = async |executor, plugin: &str, config| {
+            let config = ExecutorConfig::of(plugin, isolation, config);
+            open_with(&registry, executor, config, heard.clone()).await.expect("it is good")
+        };
+        let small = open("small", "smallest", json!({})).await;
+        let north = open("north", "noop", json!({"echo": true, "locality": "north"})).await;
+        let south = open("south", "noop", json!({"locality": "south"})).await;
+        for (executor, locality, result) in [
+            (&small, None, r#""done""#),
+            (&north, Some("north"), r#"{"progress":1}"#),
+            (&south, Some("south"), "null"),
+        ] {
+            assert_eq!(executor.locality().await.expect("it knows").as_deref(), locality);
+            executor.submit(&job("a", r#"{"progress":1}"#)).await.expect("it starts");
+            let ended = executor.wait(&attempt("a")).await.expect("it ends");
+            let Ending::Succeeded { result: got } = ended.ending else { panic!("{ended:?}") };
+            assert_eq!(got.get(), result, "{executor:?}");
+        }
+        // From another process it comes when it comes, and only the newest.
+        for executor in ["north", "south"] {
+            heard.until(executor, "a", 1).await;
+        }
+        assert_eq!(heard.of("small"), []);
+        let states: Vec<_> = registry.list().iter().map(|e| (e.state, e.executors.len())).collect();
+        assert_eq!(states, [(State::Used, 2), (State::Used, 1)]);
     }
-    let heard = heard.0.lock().expect("nobody panicked");
-    let said: Vec<_> = heard
-        .iter()
-        .map(|(executor, tag, progress)| {
-            let completed = progress.progress.clone().flatten().and_then(|counts| counts.completed);
-            (&**executor, &**tag, completed.flatten())
-        })
-        .collect();
-    let of = |executor| [(executor, "a", Some(0)), (executor, "a", Some(1))];
-    assert_eq!(said, [of("north"), of("south")].concat());
-    let states: Vec<_> = registry.list().iter().map(|e| (e.state, e.executors.len())).collect();
-    assert_eq!(states, [(State::Loaded, 2), (State::Loaded, 1)]);
 }
 
 #[tokio::test]
 async fn a_bad_file_beside_a_good_one_harms_nobody() {
-    let place = Place::with(&[("bad.so", b"text"), ("good.so", smallest())]);
-    open(&place, "smallest", json!({})).await.expect("it is good");
-    let missing = open(&place, "noop", json!({})).await.expect_err("it is not there");
-    assert_eq!(missing.code, Code::Unknown);
-    let text = missing.to_string();
-    assert!(text.contains("known are `smallest`; refused: "), "{text}");
-    assert!(text.contains("bad.so: a text file of 4 bytes"), "{text}");
-    let misspelled = open(&place, "smalest", json!({})).await.expect_err("it is not there");
-    assert!(misspelled.to_string().ends_with("did you mean `smallest`?"), "{misspelled}");
+    for isolation in BOTH {
+        let place = Place::with(&[("bad.so", b"text"), ("good.so", smallest())]);
+        open(&place, isolation, "smallest", json!({})).await.expect("it is good");
+        let missing =
+            open(&place, isolation, "noop", json!({})).await.expect_err("it is not there");
+        assert_eq!(missing.code, Code::Unknown);
+        let text = missing.to_string();
+        assert!(text.contains("known are `smallest`; refused: "), "{text}");
+        assert!(text.contains("bad.so: a text file of 4 bytes"), "{text}");
+        let misspelled =
+            open(&place, isolation, "smalest", json!({})).await.expect_err("it is not there");
+        assert!(misspelled.to_string().ends_with("did you mean `smallest`?"), "{misspelled}");
+    }
 }
 
 #[tokio::test]
 async fn a_note_that_is_not_about_this_code_is_refused_when_it_is_loaded() {
-    let note = r#""name":"noop","version":"0.1.0""#;
-    let lying = patched(noop(), note, r#""name":"nope","version":"0.1.0""#);
-    let place = Place::with(&[("x.so", &lying)]);
-    let problem = open(&place, "nope", json!({})).await.expect_err("it lies");
-    assert_eq!(problem.code, Code::Describe);
-    assert!(problem.to_string().contains(r#"its code ("noop", "0.1.0", "1.0")"#), "{problem}");
+    for isolation in BOTH {
+        let note = r#""name":"noop","version":"0.1.0""#;
+        let lying = patched(noop(), note, r#""name":"nope","version":"0.1.0""#);
+        let place = Place::with(&[("x.so", &lying)]);
+        let problem = open(&place, isolation, "nope", json!({})).await.expect_err("it lies");
+        assert_eq!(problem.code, Code::Describe);
+        assert!(problem.to_string().contains(r#"its code ("noop", "0.1.0", "1.0")"#), "{problem}");
+    }
 }
 
 #[tokio::test]
 async fn a_plugin_that_the_dynamic_linker_refuses_says_why() {
-    let library = patched(noop(), "\0libc.so.6\0", "\0libQ.so.6\0");
-    let place = Place::with(&[("x.so", &library)]);
-    let problem = open(&place, "noop", json!({})).await.expect_err("it cannot be linked");
-    assert_eq!(problem.code, Code::Load);
-    assert!(problem.to_string().contains("libQ.so.6"), "{problem}");
+    for isolation in BOTH {
+        let library = patched(noop(), "\0libc.so.6\0", "\0libQ.so.6\0");
+        let place = Place::with(&[("x.so", &library)]);
+        let problem =
+            open(&place, isolation, "noop", json!({})).await.expect_err("it cannot be linked");
+        assert_eq!(problem.code, Code::Load);
+        assert!(problem.to_string().contains("libQ.so.6"), "{problem}");
+    }
 }
 
 #[tokio::test]
 async fn a_wrong_setting_is_named_by_its_pointer() {
-    let place = Place::with(&[("x.so", noop())]);
-    let of = async |config| {
-        let problem = open(&place, "noop", config).await.expect_err("it is wrong");
-        (problem.code, problem.message)
-    };
-    let (code, text) = of(json!({"ehco": true, "zz": 1})).await;
-    assert_eq!(code, Code::Config);
-    assert_eq!(
-        text,
-        "executor `noop`: at `/ehco`: unknown key `ehco`; did you mean `echo`?; at `/zz`: unknown key \
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", noop())]);
+        let of = async |config| {
+            let problem = open(&place, isolation, "noop", config).await.expect_err("it is wrong");
+            (problem.code, problem.message)
+        };
+        let (code, text) = of(json!({"ehco": true, "zz": 1})).await;
+        assert_eq!(code, Code::Config);
+        assert_eq!(
+            text,
+            "executor `noop`: at `/ehco`: unknown key `ehco`; did you mean `echo`?; at `/zz`: unknown key \
          `zz`; known are `echo`, `hang`, `locality`, `panic`, \
          `requirement`"
-    );
-    let (code, text) = of(json!({"echo": "yes"})).await;
-    assert_eq!(code, Code::Config);
-    assert_eq!(
-        text,
-        "executor `noop`: at `/echo`: invalid type: string \"yes\", expected a boolean"
-    );
-    let (code, text) = of(json!({"requirement": "no daemon answers; start it"})).await;
-    assert_eq!(code, Code::Requirements);
-    assert_eq!(text, "executor `noop`: no daemon answers; start it");
+        );
+        let (code, text) = of(json!({"echo": "yes"})).await;
+        assert_eq!(code, Code::Config);
+        assert_eq!(
+            text,
+            "executor `noop`: at `/echo`: invalid type: string \"yes\", expected a boolean"
+        );
+        let (code, text) = of(json!({"requirement": "no daemon answers; start it"})).await;
+        assert_eq!(code, Code::Requirements);
+        assert_eq!(text, "executor `noop`: no daemon answers; start it");
+    }
 }
 
 #[tokio::test]
 async fn a_job_that_hangs_ends_when_it_is_canceled() {
-    let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({})).await.expect("it is good");
-    executor.submit(&job("a", r#"{"hang":true}"#)).await.expect("it starts");
-    let waiting = tokio::spawn({
-        let executor = executor.clone();
-        async move { executor.wait(&attempt("a")).await }
-    });
-    let work = executor.cancel(&attempt("a"), Duration::ZERO).await.expect("it stops");
-    assert_eq!(work, Work::Gone);
-    let ended = waiting.await.expect("it is not gone").expect("it ends");
-    assert!(matches!(ended.ending, Ending::Canceled { .. }), "{ended:?}");
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", noop())]);
+        let executor = open(&place, isolation, "noop", json!({})).await.expect("it is good");
+        executor.submit(&job("a", r#"{"hang":true}"#)).await.expect("it starts");
+        let waiting = tokio::spawn({
+            let executor = executor.clone();
+            async move { executor.wait(&attempt("a")).await }
+        });
+        let work = executor.cancel(&attempt("a"), Duration::ZERO).await.expect("it stops");
+        assert_eq!(work, Work::Gone);
+        let ended = waiting.await.expect("it is not gone").expect("it ends");
+        assert!(matches!(ended.ending, Ending::Canceled { .. }), "{ended:?}");
+    }
 }
 
 #[tokio::test]
 async fn an_error_of_a_plugin_arrives_as_it_was_made() {
-    let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({})).await.expect("it is good");
-    for kind in ErrorKind::ALL {
-        let params = json!({"refuse": u32::from(*kind)}).to_string();
-        let refused = executor.submit(&job("a", &params)).await.expect_err("it was told to");
-        let kind = if kind.is_hosts() { ErrorKind::Internal } else { *kind };
-        assert_eq!(refused.kind, kind, "that it crashed is not a plugin's to say");
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", noop())]);
+        let executor = open(&place, isolation, "noop", json!({})).await.expect("it is good");
+        for kind in ErrorKind::ALL {
+            let params = json!({"refuse": u32::from(*kind)}).to_string();
+            let refused = executor.submit(&job("a", &params)).await.expect_err("it was told to");
+            let kind = if kind.is_hosts() { ErrorKind::Internal } else { *kind };
+            assert_eq!(refused.kind, kind, "that it crashed is not a plugin's to say");
+        }
+        let refused =
+            executor.submit(&job("a", r#"{"refuse":77}"#)).await.expect_err("it was told to");
+        assert_eq!(refused.kind, ErrorKind::Internal, "of a kind that this host does not know");
+        let refused = executor.validate_job(&shape("impossible")).await.expect_err("it cannot");
+        assert_eq!(
+            (refused.kind, refused.pointer.as_deref()),
+            (ErrorKind::InvalidJob, Some("/job_type"))
+        );
     }
-    let refused = executor.submit(&job("a", r#"{"refuse":77}"#)).await.expect_err("it was told to");
-    assert_eq!(refused.kind, ErrorKind::Internal, "of a kind that this host does not know");
-    let refused = executor.validate_job(&shape("impossible")).await.expect_err("it cannot");
-    assert_eq!(
-        (refused.kind, refused.pointer.as_deref()),
-        (ErrorKind::InvalidJob, Some("/job_type"))
-    );
 }
 
 #[tokio::test]
 async fn a_plugin_that_does_not_answer_counts_as_hung() {
-    let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({"hang": "health"})).await.expect("it is good");
-    // From here on time passes when there is nothing else to do.
-    tokio::time::pause();
-    let hung = executor.health().await.expect_err("it does not answer");
-    assert_eq!(hung.kind, ErrorKind::Hung);
-    assert_eq!(hung.message, "plugin `noop` did not answer `health` within 5s");
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", noop())]);
+        let mut config = ExecutorConfig::of("noop", isolation, json!({"hang": "health"}));
+        config.deadlines.health = Duration::from_millis(50);
+        let executor =
+            open_with(&place.discover(), "noop", config, Arc::new(())).await.expect("it is good");
+        let hung = executor.health().await.expect_err("it does not answer");
+        assert_eq!(hung.kind, ErrorKind::Hung);
+        assert_eq!(hung.message, "plugin `noop` did not answer `health` within 50ms");
+    }
 }
 
 #[tokio::test]
 async fn sixteen_megabytes_go_in_and_come_out() {
-    let place = Place::with(&[("x.so", noop())]);
-    let executor = open(&place, "noop", json!({"echo": true})).await.expect("it is good");
-    let params = format!(r#"{{"text":"{}"}}"#, "é".repeat(8 << 20));
-    executor.submit(&job("a", &params)).await.expect("it starts");
-    let ended = executor.wait(&attempt("a")).await.expect("it ends");
-    assert!(matches!(ended.ending, Ending::Succeeded { result } if result.get() == params));
+    for isolation in BOTH {
+        let place = Place::with(&[("x.so", noop())]);
+        let executor =
+            open(&place, isolation, "noop", json!({"echo": true})).await.expect("it is good");
+        let params = format!(r#"{{"text":"{}"}}"#, "é".repeat(8 << 20));
+        executor.submit(&job("a", &params)).await.expect("it starts");
+        let ended = executor.wait(&attempt("a")).await.expect("it ends");
+        assert!(matches!(ended.ending, Ending::Succeeded { result } if result.get() == params));
+    }
 }
 
 #[tokio::test]
@@ -213,15 +250,17 @@ async fn what_a_plugin_logs_stands_in_the_hosts_log_with_its_name() {
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
     let registry = place.discover();
-    let config = json!({});
-    let opened = registry.open("logging", "noop", &config, Arc::new(()));
-    opened.await.expect("it is good");
+    for isolation in BOTH {
+        let config = ExecutorConfig::of("noop", isolation, json!({}));
+        open_with(&registry, "logging", config, Arc::new(())).await.expect("it is good");
+    }
     let text = log.0.lock().map(|text| String::from_utf8_lossy(&text).into_owned());
     let text = text.expect("nobody panicked");
-    let line = text
+    let lines: Vec<_> = text
         .lines()
-        .find(|line| line.contains("noop started") && line.contains("\"logging\""))
-        .unwrap_or_default();
+        .filter(|line| line.contains("noop started") && line.contains("\"logging\""))
+        .collect();
+    assert_eq!(lines.len(), BOTH.len(), "{text}");
     for part in [
         " INFO ",
         "plugin=\"noop\"",
@@ -229,7 +268,7 @@ async fn what_a_plugin_logs_stands_in_the_hosts_log_with_its_name() {
         "origin=\"longshore_noop\"",
         r#"{\"executor\":\"logging\"}"#,
     ] {
-        assert!(line.contains(part), "{part} in {text}");
+        assert!(lines.iter().all(|line| line.contains(part)), "{part} in {text}");
     }
 }
 

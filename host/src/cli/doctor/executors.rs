@@ -6,7 +6,12 @@ use super::{
     finding::{Finding, fail, failed, ok, warn},
     host::Seat,
 };
-use crate::{cli::client::Client, config::Config, plugin::Registry, report::Chain};
+use crate::{
+    cli::client::Client,
+    config::Config,
+    plugin::{Registry, Wanted},
+    report::Chain,
+};
 
 const SUBJECT: &str = "executors";
 
@@ -56,7 +61,8 @@ fn asked(client: &Client) -> Vec<Finding> {
 async fn checked(config: &Config, registry: &Registry) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, executor) in &config.executors {
-        let checked = registry.check(name, &executor.plugin, &executor.config).await;
+        let checked =
+            registry.check(Wanted { executor: name.clone(), config: executor.clone() }).await;
         findings.push(match checked {
             Ok(()) => ok(SUBJECT, format!("`{name}` has what it needs")),
             Err(problem) => failed(SUBJECT, format!("{}: {problem}", problem.code)),

@@ -8,8 +8,8 @@ use crate::{
     cli::{
         error::CliError, exit::Exit, logging, output::Output, reach, say, style::Tone, table::Table,
     },
-    config::Config,
-    plugin::{Entry, Pins, PluginProblem, Registry},
+    config::{Config, Plugins},
+    plugin::{Entry, Places, PluginProblem, Program, Registry},
 };
 
 /// Lists the files of the plugin directory, and why some are not used
@@ -48,20 +48,20 @@ impl List {
 /// What is in the directory. The copies that the registry makes go into a directory that ends with
 /// the command: the state directory's belong to the host that may be running.
 pub(in crate::cli) fn discover(config: &Config) -> Result<Vec<Entry>, CliError> {
-    look(config, &Pins::read(&config.plugins.lock, config.plugins.require_pins))
+    look(config.plugins.clone())
 }
 
 /// What would be in the directory if nothing were pinned.
 pub(super) fn unpinned(config: &Config) -> Result<Vec<Entry>, CliError> {
-    look(config, &Pins::default())
+    look(Plugins { dir_named: config.plugins.dir_named, ..Plugins::of(&config.plugins.dir) })
 }
 
-fn look(config: &Config, pins: &Pins) -> Result<Vec<Entry>, CliError> {
+fn look(plugins: Plugins) -> Result<Vec<Entry>, CliError> {
     let scratch = tempfile::tempdir().map_err(|source| CliError::System {
         step: "make a directory for copies of the plugins".to_owned(),
         source,
     })?;
-    Ok(Registry::discover(&config.plugins.dir, scratch.path(), pins).list())
+    Ok(Registry::discover(plugins, Places::below(scratch.path()), Program::own()).list())
 }
 
 /// The executors of each plugin.

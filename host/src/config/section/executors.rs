@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::config::{
@@ -37,7 +38,8 @@ pub struct ExecutorConfig {
 }
 
 /// What stands between a plugin and the host.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PluginIsolation {
     /// A process of its own.
     Process,
@@ -47,7 +49,7 @@ pub enum PluginIsolation {
 
 /// `[executors.NAME.limits]`: what a plugin's process may use. Soft limits: they keep a fault small,
 /// they do not hold malice.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RunnerLimits {
     /// The most memory that it may ask for, in bytes. Defaults to 2 GiB.
     pub memory: usize,

@@ -126,14 +126,6 @@ impl HostedExecutor for Speaker {
         unasked()
     }
 
-    fn check_requirements(&self) -> Answer<'_, ()> {
-        unasked()
-    }
-
-    fn start(&self) -> Answer<'_, ()> {
-        unasked()
-    }
-
     fn stop(&self, _: Duration) -> Answer<'_, ()> {
         unasked()
     }

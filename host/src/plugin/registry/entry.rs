@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::plugin::PluginProblem;
+use crate::{
+    config::PluginIsolation,
+    plugin::{PluginProblem, Standing},
+};
 
-/// One row of `longshore plugin list`.
+/// A plugin, or a file that could not be one.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     /// The plugin's name, if it got far enough to say it.
@@ -21,8 +24,6 @@ pub struct Entry {
     pub digest: Option<String>,
     /// The file, as the operator installed it.
     pub path: PathBuf,
-    /// What stands between it and the host: `none`.
-    pub isolation: &'static str,
     /// What became of it.
     pub state: State,
     /// Since when; milliseconds UTC.
@@ -30,11 +31,11 @@ pub struct Entry {
     /// Why it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<PluginProblem>,
-    /// The executors that were made of it.
+    /// The executors that are made of it, or were and still have jobs.
     pub executors: Vec<ExecutorEntry>,
 }
 
-/// What became of a plugin or an executor.
+/// What became of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -42,24 +43,34 @@ pub enum State {
     Refused,
     /// It could be used, as far as can be told without running it.
     Found,
-    /// Its code is in the host.
-    Loaded,
-    /// The executor takes jobs.
-    Ready,
+    /// Executors are made of it.
+    Used,
+    /// Executors want it, and it is not there.
+    Absent,
 }
 
-/// One executor that was opened, or was to be.
+/// One version of one executor.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExecutorEntry {
     /// Its configured name.
     pub name: String,
-    /// Its plugin's name.
-    pub plugin: String,
-    /// `ready` or `refused`.
-    pub state: State,
-    /// Since when; milliseconds UTC.
+    /// The version of its plugin.
+    pub version: Option<String>,
+    /// SHA-256 of what runs, in hexadecimal.
+    pub digest: Option<String>,
+    /// What stands between the plugin and the host.
+    pub isolation: PluginIsolation,
+    /// How it stands.
+    pub standing: Standing,
+    /// The process that it runs in, if that is not the host's.
+    pub pid: Option<u32>,
+    /// Since when it stands so; milliseconds UTC.
     pub since: i64,
-    /// Why it is not used.
+    /// How many jobs it has.
+    pub jobs: usize,
+    /// How often its process has died, as far as that counts.
+    pub deaths: usize,
+    /// What last went wrong; it may be over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<PluginProblem>,
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 use longshore_plugin_api::{Error, note::Note, wire::Description};
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use crate::config::RunnerLimits;
 use crate::plugin::problem::{Code, PluginProblem};
 
 /// The protocol, of which there has been one.
@@ -18,7 +18,7 @@ pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");
 pub(super) struct Welcome {
     pub(super) protocols: Vec<u32>,
     pub(super) build: String,
-    pub(super) limits: Limits,
+    pub(super) limits: RunnerLimits,
     pub(super) run_dir: PathBuf,
 }
 

@@ -66,7 +66,7 @@ fn started_by_hand_it_says_what_it_is__runner() {
 struct Place {
     dir: TempDir,
     ear: Ear,
-    limits: Limits,
+    limits: RunnerLimits,
     env: Vec<(OsString, OsString)>,
 }
 
@@ -74,7 +74,7 @@ impl Place {
     fn new() -> Self {
         let (dir, ear) = (tempfile::tempdir().unwrap(), Ear::default());
         // As much as a test program needs.
-        Self { dir, ear, limits: Limits::default(), env: Vec::new() }
+        Self { dir, ear, limits: RunnerLimits::default(), env: Vec::new() }
     }
 
     fn run_dir(&self) -> PathBuf {
@@ -175,7 +175,7 @@ async fn a_payload_of_any_length_goes_both_ways() {
 #[tokio::test]
 async fn a_runner_has_a_place_limits_and_an_environment_of_its_own() {
     let mut place = Place::new();
-    place.limits = Limits { memory: Some(1 << 30), open_files: Some(100), core: false };
+    place.limits = RunnerLimits { memory: 1 << 30, open_files: Some(100), core: false };
     place.env = vec![("ACME".into(), "1".into())];
     let live = place.open().await;
     let run_dir = place.run_dir().display().to_string();
@@ -353,7 +353,7 @@ async fn what_is_no_runner_is_refused() {
             executor: "x",
             copy: &place.dir.path().join("copy.so"),
             env: Vec::new(),
-            limits: Limits::default(),
+            limits: RunnerLimits::default(),
             run_dir: place.run_dir(),
         };
         Live::spawn(&Program::at(program), &order, Arc::new(place.ear.clone())).await.unwrap_err()

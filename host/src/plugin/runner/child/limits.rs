@@ -7,13 +7,13 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use crate::plugin::runner::Limits;
+use crate::config::RunnerLimits;
 
-pub(super) fn apply(limits: &Limits) -> Result<()> {
+pub(super) fn apply(limits: &RunnerLimits) -> Result<()> {
     let core = if limits.core { None } else { Some(0) };
     let wanted = [
-        (Resource::Data, limits.memory),
-        (Resource::Nofile, limits.open_files),
+        (Resource::Data, Some(limits.memory as u64)),
+        (Resource::Nofile, limits.open_files.map(u64::from)),
         (Resource::Core, core),
     ];
     for (resource, wanted) in wanted {

@@ -4,7 +4,7 @@ use std::{future::Future, path::Path, sync::OnceLock};
 
 use longshore_plugin_api::{
     Error, Facts,
-    abi::HostApiBox,
+    abi::{HostApiBox, abi_stable::std_types::RString},
     note::Note,
     wire::{Description, Verb},
 };
@@ -13,7 +13,6 @@ use crate::plugin::{
     in_process::InProcess,
     library::{self, Loaded},
     problem::PluginProblem,
-    transport::Transport,
 };
 
 /// The dynamic linker, or a test.
@@ -43,7 +42,7 @@ pub(super) struct Library {
 
 impl Source for Library {
     type Executor = InProcess;
-    type Text = <InProcess as Transport>::Text;
+    type Text = RString;
 
     fn load(&self, copy: &Path, note: &Note<'_>) -> Result<Description, PluginProblem> {
         let loaded = library::load(copy, note)?;

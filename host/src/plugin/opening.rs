@@ -1,0 +1,355 @@
+//! From a candidate to an executor that takes jobs: loaded, opened, asked what it needs, started.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use longshore_plugin_api::{
+    Error, ErrorKind, Facts,
+    wire::{Description, Open},
+};
+use tokio::sync::{mpsc::WeakUnboundedSender, oneshot};
+
+use super::{
+    Events,
+    callback::Callback,
+    candidate::Candidate,
+    in_process::InProcess,
+    library, preflight,
+    problem::{Code, PluginProblem},
+    runner::{self, Heard, Live, Order, Program, Why},
+    schema,
+    secret::Secrets,
+    supervisor::Ask,
+    transport::Transport,
+    verbs::Verbs,
+    verdicts::Verdicts,
+    watchdog::Watchdog,
+};
+use crate::config::{ExecutorConfig, PluginIsolation};
+
+/// A configured executor.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What jobs are routed to.
+    pub executor: String,
+    /// What the operator decided.
+    pub config: ExecutorConfig,
+}
+
+/// What making an executor needs besides its candidate.
+#[derive(Debug)]
+pub(super) struct Workshop {
+    pub(super) program: Program,
+    pub(super) state_dir: PathBuf,
+    pub(super) config_dir: Option<PathBuf>,
+    pub(super) verdicts: Verdicts,
+}
+
+/// An executor that is up.
+#[derive(Debug)]
+pub(super) struct Up {
+    pub(super) verbs: Arc<Verbs>,
+    /// The process that it runs in, if that is not the host's.
+    pub(super) live: Option<Arc<Live>>,
+}
+
+/// Why it is not.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It says so itself, or does not fit. `retryable`: it may pass by itself.
+    Refused { problem: PluginProblem, retryable: bool },
+    /// Its process has died, by itself or because it did not answer.
+    Died(PluginProblem),
+}
+
+/// How far it is to be brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Until {
+    /// It knows whether it can work here.
+    Checked,
+    /// It takes jobs.
+    Started,
+}
+
+/// One executor being made of one candidate.
+pub(super) struct Opening {
+    pub(super) workshop: Arc<Workshop>,
+    pub(super) wanted: Arc<Wanted>,
+    pub(super) candidate: Arc<Candidate>,
+    pub(super) events: Arc<dyn Events>,
+    pub(super) asks: WeakUnboundedSender<Ask>,
+}
+
+impl Opening {
+    /// Makes it. What it leaves when it fails is no process.
+    pub(super) async fn run(self, until: Until) -> Result<Up, Trouble> {
+        match self.wanted.config.isolation {
+            PluginIsolation::Process => self.in_runner(until).await,
+            PluginIsolation::None => self.in_process(until).await,
+        }
+    }
+
+    async fn in_runner(self, until: Until) -> Result<Up, Trouble> {
+        self.cached()?;
+        let heard = Arc::new(self.callback());
+        let live = self.spawn(Arc::clone(&heard) as Arc<dyn Heard>).await?;
+        let made = self.make_in(&live, &heard, until).await;
+        match made {
+            Ok(verbs) => Ok(Up { verbs, live: Some(live) }),
+            Err(failed) => {
+                live.kill(Why::Abandoned);
+                let death = live.died().await;
+                Err(match failed {
+                    Failed::Died => {
+                        Trouble::Died(self.problem(death.code(), format!("its process {death}")))
+                    }
+                    Failed::Hung(message) => Trouble::Died(self.problem(Code::Hung, message)),
+                    Failed::Load(problem) => self.refused(problem),
+                    Failed::Said(problem, retryable) => Trouble::Refused { problem, retryable },
+                })
+            }
+        }
+    }
+
+    async fn make_in(
+        &self,
+        live: &Arc<Live>,
+        heard: &Callback,
+        until: Until,
+    ) -> Result<Arc<Verbs>, Failed> {
+        let description = self.load_in(live).await?;
+        let request = self.request(&description, heard)?;
+        let opened = tokio::time::timeout(self.wanted.config.deadlines.open, live.open(request));
+        let facts = opened
+            .await
+            .map_err(|_| Failed::Hung(self.overran("open", self.wanted.config.deadlines.open)))?
+            .map_err(|e| self.not_opened(&e))?;
+        self.start(facts, description, Transport::Runner(Arc::clone(live)), until).await
+    }
+
+    /// Loads it in a process that is asked for nothing else; what that says is remembered, if it says
+    /// the same tomorrow.
+    async fn load_in(&self, live: &Arc<Live>) -> Result<Description, Failed> {
+        let probed = live.load(&self.candidate.note, self.wanted.config.deadlines.load).await;
+        if let Err(error) = self.workshop.verdicts.keep(&self.candidate.digest, &probed) {
+            tracing::debug!(%error, "cannot remember what became of a plugin");
+        }
+        let probed = probed.map_err(Failed::Load)?;
+        schema::sound(&probed.description.config_schema).map_err(Failed::Load)?;
+        Ok(probed.description)
+    }
+
+    async fn in_process(self, until: Until) -> Result<Up, Trouble> {
+        preflight::unwinds(&self.candidate.note).map_err(|problem| self.refused(problem))?;
+        self.probe().await?;
+        let deadlines = self.wanted.config.deadlines;
+        let (copy, note) = (self.candidate.copy.clone(), self.candidate.note.clone());
+        let loaded = on_own_thread(deadlines.load, move || library::load(&copy, &note)).await;
+        let loaded = loaded
+            .map_err(|why| PluginProblem::new(Code::Hung, format!("loading {why}")))
+            .and_then(|loaded| loaded)
+            .map_err(|problem| self.refused(problem))?;
+        let made = async {
+            let heard = self.callback();
+            let request = self.request(&loaded.description, &heard)?;
+            let heard = heard.into_ffi();
+            let opening = move || InProcess::open(loaded.root, heard, request);
+            let opened = on_own_thread(deadlines.open, opening).await;
+            let (plugin, facts) = opened
+                .map_err(|why| Failed::Hung(format!("`open` {why}")))?
+                .map_err(|e| self.not_opened(&e))?;
+            self.start(facts, loaded.description, Transport::InProcess(plugin), until).await
+        };
+        match made.await {
+            Ok(verbs) => Ok(Up { verbs, live: None }),
+            Err(Failed::Said(problem, retryable)) => Err(Trouble::Refused { problem, retryable }),
+            Err(Failed::Load(problem)) => Err(self.refused(problem)),
+            Err(Failed::Hung(message)) => Err(Trouble::Refused {
+                problem: self.problem(Code::Hung, message),
+                retryable: false,
+            }),
+            Err(Failed::Died) => Err(Trouble::Refused {
+                problem: self.problem(Code::Protocol, "it says that it has died".to_owned()),
+                retryable: false,
+            }),
+        }
+    }
+
+    /// Lets a child load it first: what its constructors do, they do there.
+    async fn probe(&self) -> Result<(), Trouble> {
+        if self.cached()? {
+            return Ok(());
+        }
+        let live = self.spawn(Arc::new(Silent)).await?;
+        let probed = self.load_in(&live).await;
+        live.kill(Why::Abandoned);
+        live.died().await;
+        match probed {
+            Ok(_) => Ok(()),
+            Err(Failed::Load(problem) | Failed::Said(problem, _)) => Err(self.refused(problem)),
+            Err(Failed::Hung(_) | Failed::Died) => unreachable!("loading says what it is"),
+        }
+    }
+
+    /// Whether it is known to load. What is known to kill or to stop whoever loads it is not tried.
+    fn cached(&self) -> Result<bool, Trouble> {
+        match self.workshop.verdicts.of(&self.candidate.digest) {
+            None => Ok(false),
+            Some(Ok(_)) => Ok(true),
+            Some(Err(problem)) => Err(self.refused(problem)),
+        }
+    }
+
+    async fn spawn(&self, heard: Arc<dyn Heard>) -> Result<Arc<Live>, Trouble> {
+        /// No two lives share a directory.
+        static LIVES: AtomicU64 = AtomicU64::new(0);
+        let ExecutorConfig { pass_env, limits, .. } = &self.wanted.config;
+        let life = LIVES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}.{life}", self.wanted.executor.replace('/', "_"));
+        let order = Order {
+            executor: &self.wanted.executor,
+            copy: &self.candidate.copy,
+            env: runner::environment(pass_env),
+            limits: *limits,
+            run_dir: self.workshop.state_dir.join("runners").join(name),
+        };
+        let live = Live::spawn(&self.workshop.program, &order, heard).await;
+        live.map_err(|problem| Trouble::Refused {
+            problem: problem.plugin(&self.candidate.note.name).file(&self.candidate.file),
+            retryable: true,
+        })
+    }
+
+    fn callback(&self) -> Callback {
+        Callback {
+            plugin: self.candidate.note.name.to_string(),
+            executor: self.wanted.executor.clone(),
+            events: Arc::clone(&self.events),
+            secrets: OnceLock::new(),
+        }
+    }
+
+    /// What `open` is called with, if the settings fit.
+    fn request(&self, description: &Description, heard: &Callback) -> Result<String, Failed> {
+        let ExecutorConfig { config, isolation, .. } = &self.wanted.config;
+        // From here on nothing that is said of this executor shows them.
+        heard.keep_secret(Secrets::of(&description.config_schema, config));
+        let mistakes = schema::mistakes(&description.config_schema, config);
+        if !mistakes.is_empty() {
+            let all: Vec<_> =
+                mistakes.iter().map(|m| format!("at `{}`: {}", m.pointer, m.message)).collect();
+            let message = heard.redact(&all.join("; ")).into_owned();
+            return Err(Failed::Said(self.problem(Code::Config, message), false));
+        }
+        let open = Open {
+            executor: self.wanted.executor.clone(),
+            config,
+            log_level: tracing::level_filters::LevelFilter::current().to_string(),
+            state_dir: Some(self.workshop.state_dir.join("executors").join(&self.wanted.executor)),
+            config_dir: self.workshop.config_dir.clone(),
+            soft_limits: (*isolation == PluginIsolation::Process).then(runner::soft_limits),
+        };
+        serde_json::to_string(&open)
+            .map_err(|e| Failed::Said(self.problem(Code::Config, e.to_string()), false))
+    }
+
+    async fn start(
+        &self,
+        facts: Facts,
+        description: Description,
+        transport: Transport,
+        until: Until,
+    ) -> Result<Arc<Verbs>, Failed> {
+        let verbs = Arc::new(Verbs {
+            plugin: self.candidate.note.name.to_string(),
+            facts,
+            options_schema: description.options_schema,
+            deadlines: self.wanted.config.deadlines,
+            watchdog: Watchdog::new(self.asks.clone()),
+            transport,
+        });
+        verbs.check_requirements().await.map_err(|e| self.failed(Code::Requirements, &e))?;
+        if until == Until::Started {
+            verbs.start().await.map_err(|e| self.failed(Code::Start, &e))?;
+        }
+        Ok(verbs)
+    }
+
+    fn not_opened(&self, e: &Error) -> Failed {
+        let config = e.kind == ErrorKind::InvalidConfig;
+        self.failed(if config { Code::Config } else { Code::OpenExecutor }, e)
+    }
+
+    /// What a verb of an executor that is being opened has failed with.
+    fn failed(&self, code: Code, e: &Error) -> Failed {
+        let text = match &e.pointer {
+            Some(pointer) => format!("at `{pointer}`: {e}"),
+            None => e.to_string(),
+        };
+        match e.kind {
+            ErrorKind::Crashed | ErrorKind::Refused => Failed::Died,
+            ErrorKind::Hung => Failed::Hung(text),
+            kind => Failed::Said(self.problem(code, text), kind.is_retryable()),
+        }
+    }
+
+    fn overran(&self, verb: &str, deadline: Duration) -> String {
+        let plugin = &self.candidate.note.name;
+        format!("plugin `{plugin}` did not answer `{verb}` within {deadline:?}")
+    }
+
+    fn refused(&self, problem: PluginProblem) -> Trouble {
+        let problem = problem.plugin(&self.candidate.note.name).file(&self.candidate.file);
+        Trouble::Refused { problem, retryable: false }
+    }
+
+    fn problem(&self, code: Code, message: String) -> PluginProblem {
+        let message = format!("executor `{}`: {message}", self.wanted.executor);
+        PluginProblem::new(code, message).plugin(&self.candidate.note.name)
+    }
+}
+
+/// How far it did not get.
+enum Failed {
+    Load(PluginProblem),
+    Said(PluginProblem, bool),
+    Hung(String),
+    Died,
+}
+
+/// Hears nothing: the words of a probe are said again when it is loaded in earnest.
+struct Silent;
+
+impl Heard for Silent {
+    fn log(&self, _: u8, _: &str, _: &str, _: &str) {}
+
+    fn tell(&self, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn output(&self, _: &str, _: bool) {}
+}
+
+/// Runs what may never come back, on a thread that nobody else needs.
+async fn on_own_thread<T: Send + 'static>(
+    deadline: Duration,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let (answer, answered) = oneshot::channel();
+    let thread = thread::Builder::new().name("plugin-open".to_owned());
+    // Nobody may be waiting any more.
+    let spawned = thread.spawn(move || drop(answer.send(run())));
+    spawned.map_err(|e| format!("cannot have a thread: {e}"))?;
+    match tokio::time::timeout(deadline, answered).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err("panicked in the host".to_owned()),
+        Err(_) => Err(format!("did not return within {deadline:?}")),
+    }
+}
