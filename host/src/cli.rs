@@ -37,6 +37,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::output::Output;
 pub use self::{client::ClientError, error::CliError, exit::Exit};
+use crate::plugin::runner;
 
 /// A durable job host whose executors are plugins.
 #[derive(Debug, Parser)]
@@ -73,9 +74,17 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Does what the process's arguments say, and tells how it ended.
+/// Does what the process's arguments say, and answers with its exit code.
 #[must_use]
-pub fn run() -> Exit {
+pub fn main() -> i32 {
+    // Before anything else: it is not for people, and settles before there is a second thread.
+    if std::env::args_os().nth(1).is_some_and(|command| command == runner::COMMAND) {
+        return runner::child();
+    }
+    run().code()
+}
+
+fn run() -> Exit {
     let command = Arguments::command().after_long_help(Exit::table());
     let arguments =
         command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));

@@ -14,6 +14,10 @@ pub struct Moment(Duration);
 const LOOK: Duration = Duration::from_secs(10);
 
 impl Moment {
+    /// When the clock began.
+    #[cfg(test)]
+    pub(crate) const START: Self = Self(Duration::ZERO);
+
     /// Now.
     #[must_use]
     pub fn now() -> Self {

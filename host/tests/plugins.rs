@@ -3,8 +3,6 @@
 
 #[path = "plugins/bench.rs"]
 mod bench;
-#[path = "plugins/changing.rs"]
-mod changing;
 #[path = "plugins/files.rs"]
 mod files;
 #[path = "plugins/inspecting.rs"]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::Api;
 use crate::{
     config::{Effective, Origin, Role},
-    plugin::registry,
+    plugin::{Standing, registry},
     tokens::Caller,
 };
 
@@ -30,6 +30,9 @@ pub(super) struct Executor {
     plugin: String,
     /// The plugin's version, if the plugin could be read.
     version: Option<String>,
+    /// How it stands: `ready`, `starting`, `restarting`, `hung`, `quarantined`, `failed` or `absent`.
+    #[schema(value_type = String)]
+    standing: Standing,
     /// Whether jobs start on it now.
     ready: bool,
     /// Why not.
@@ -100,22 +103,20 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> axum::J
 
 fn executor(api: &Api, plugins: &[registry::Entry], name: &str, plugin: &str) -> Executor {
     let open = api.host.worker.executors().get(name);
-    let entry = plugins.iter().find(|entry| entry.name.as_deref() == Some(plugin));
-    let refused = || {
-        let executor = entry?.executors.iter().find(|executor| executor.name == name);
-        let problem =
-            executor.and_then(|executor| executor.problem.as_ref()).or(entry?.problem.as_ref());
-        problem.map(|problem| problem.message.clone())
-    };
-    let trouble = match open {
-        Some(open) => open.trouble(),
-        None => refused()
-            .or_else(|| Some(format!("plugin `{plugin}` could not be opened; see the host's log"))),
+    // The one that takes jobs, or is to, stands first.
+    let row = plugins.iter().flat_map(|entry| &entry.executors).find(|row| row.name == name);
+    let standing = open.map_or(Standing::Absent, |open| open.executor.standing());
+    let trouble = if standing.takes_jobs() {
+        open.and_then(|open| open.trouble())
+    } else {
+        let problem = row.and_then(|row| row.problem.as_ref());
+        Some(problem.map_or_else(|| standing.word().to_owned(), |problem| problem.message.clone()))
     };
     Executor {
         name: name.to_owned(),
         plugin: plugin.to_owned(),
-        version: entry.and_then(|entry| entry.version.clone()),
+        version: row.and_then(|row| row.version.clone()),
+        standing,
         ready: open.is_some_and(|open| open.is_ready()),
         trouble,
         facts: open.and_then(|open| open.facts()).map(|facts| Facts {

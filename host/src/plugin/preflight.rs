@@ -39,8 +39,7 @@ const OURS: elf::Machine = match std::env::consts::ARCH.as_bytes() {
 /// The note of a file that this host can load.
 pub(super) fn check(bytes: &[u8]) -> Result<Note, PluginProblem> {
     let note = read_note(bytes)?;
-    let checked =
-        check_note(&note).and_then(|()| linking::check(bytes));
+    let checked = check_note(&note).and_then(|()| linking::check(bytes));
     checked.map_err(|problem| problem.plugin(&note.name))?;
     Ok(note)
 }

@@ -38,7 +38,7 @@ use longshore_plugin_api::Error;
 pub(crate) use self::child::child;
 pub(super) use self::{
     child::inherited as soft_limits,
-    death::{Death, How, Why},
+    death::{Death, Why},
     environment::environment,
     live::Live,
 };
@@ -69,7 +69,6 @@ impl Program {
     }
 }
 
-
 /// What a runner says by itself. Called by whoever watches it: must not block.
 pub(super) trait Heard: Send + Sync {
     /// A log record, as of [`HostApi::log`](longshore_plugin_api::abi::HostApi::log).
@@ -91,4 +90,3 @@ pub(super) struct Order<'a> {
     /// Its working and temporary directory: made empty, and removed after its death.
     pub(super) run_dir: PathBuf,
 }
-

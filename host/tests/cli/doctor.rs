@@ -147,7 +147,7 @@ fn a_database_is_opened_while_nobody_uses_it() {
 
 #[test]
 fn plugins_that_cannot_be_used_are_found() {
-    let desk = desk();
+    let desk = with("plugins = { dir = \"plugins\" }");
     desk.file("plugins/text.so", "not a library");
     finds(&doctor(&desk), "plugins", "warn", "text.so");
     fs::remove_dir_all(desk.path("plugins")).unwrap();

@@ -169,9 +169,9 @@ command = [\"true\"]
 command = [\"true\"]
 executor = \"docker\"
 ";
-    isolation_is_still_to_come: "\
+    isolation_is_one_of_two_words: "\
 [executors.local]
-isolation = \"process\"
+isolation = \"container\"
 [executors.other]
 isolation = \"proces\"
 ";

@@ -7,7 +7,7 @@ use std::{
 };
 
 use longshore::{
-    config::ExecutorConfig,
+    config::{ExecutorConfig, PluginIsolation},
     plugin::{Code, registry::State},
 };
 use longshore_plugin_api::{Ending, ErrorKind, Found, JobShape, Run, Work};
@@ -136,6 +136,18 @@ async fn a_note_that_is_not_about_this_code_is_refused_when_it_is_loaded() {
 }
 
 #[tokio::test]
+async fn a_plugin_whose_panics_end_its_process_needs_one_of_its_own() {
+    let library = patched(noop(), r#""panic":"unwind""#, r#""panic":"abort!""#);
+    let place = Place::with(&[("x.so", &library)]);
+    let none = PluginIsolation::None;
+    let problem = open(&place, none, "noop", json!({})).await.expect_err("it would end the host");
+    assert_eq!(problem.code, Code::PanicAbort);
+    assert!(problem.message.contains("`isolation = \"process\"`"), "{problem}");
+    let process = PluginIsolation::Process;
+    open(&place, process, "noop", json!({})).await.expect("it ends nobody else");
+}
+
+#[tokio::test]
 async fn a_plugin_that_the_dynamic_linker_refuses_says_why() {
     for isolation in BOTH {
         let library = patched(noop(), "\0libc.so.6\0", "\0libQ.so.6\0");
@@ -254,13 +266,18 @@ async fn what_a_plugin_logs_stands_in_the_hosts_log_with_its_name() {
         let config = ExecutorConfig::of("noop", isolation, json!({}));
         open_with(&registry, "logging", config, Arc::new(())).await.expect("it is good");
     }
-    let text = log.0.lock().map(|text| String::from_utf8_lossy(&text).into_owned());
-    let text = text.expect("nobody panicked");
-    let lines: Vec<_> = text
-        .lines()
-        .filter(|line| line.contains("noop started") && line.contains("\"logging\""))
-        .collect();
-    assert_eq!(lines.len(), BOTH.len(), "{text}");
+    // What another process says comes when it comes.
+    let told = async {
+        loop {
+            let lines = log.lines_with(&["noop started", "\"logging\""]);
+            if lines.len() == BOTH.len() {
+                return lines;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(60), told).await;
+    let lines = told.unwrap_or_else(|_| panic!("{:?}", log.lines_with(&[""])));
     for part in [
         " INFO ",
         "plugin=\"noop\"",
@@ -268,12 +285,21 @@ async fn what_a_plugin_logs_stands_in_the_hosts_log_with_its_name() {
         "origin=\"longshore_noop\"",
         r#"{\"executor\":\"logging\"}"#,
     ] {
-        assert!(lines.iter().all(|line| line.contains(part)), "{part} in {text}");
+        assert!(lines.iter().all(|line| line.contains(part)), "{part} in {lines:?}");
     }
 }
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines_with(&self, parts: &[&str]) -> Vec<String> {
+        let text = self.0.lock().map(|text| String::from_utf8_lossy(&text).into_owned());
+        let text = text.expect("nobody panicked");
+        let with = |line: &&str| parts.iter().all(|part| line.contains(part));
+        text.lines().filter(with).map(str::to_owned).collect()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

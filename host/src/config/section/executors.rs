@@ -108,12 +108,8 @@ impl ExecutorConfig {
     pub(in crate::config) fn read(table: &Table<'_>, name: &str) -> Self {
         table.later(&["job_log_limit"]);
         let isolation = Word {
-            words: &[("none", PluginIsolation::None)],
-            later: &[(
-                "process",
-                "write \"none\": the plugin runs in the host's process, so name only plugins that \
-                 you trust",
-            )],
+            words: &[("process", PluginIsolation::Process), ("none", PluginIsolation::None)],
+            later: &[],
         };
         Self {
             plugin: table
@@ -123,10 +119,11 @@ impl ExecutorConfig {
             isolation: table
                 .key("isolation", isolation)
                 .means(
-                    "What stands between the plugin and the host. `none`: it runs in the host's \
-                     process, and a crash of it is a crash of the host.",
+                    "What stands between the plugin and the host. `process`: it runs in a process of \
+                     its own, and the host goes on whatever becomes of that. `none`: it runs in the \
+                     host's process, which is faster, and a crash of it is a crash of the host.",
                 )
-                .or(PluginIsolation::None),
+                .or(PluginIsolation::Process),
             required: table
                 .key("required", Flag)
                 .means(

@@ -54,7 +54,7 @@ impl Death {
     }
 
     /// The step that it stands for.
-    pub(super) fn code(&self) -> Code {
+    pub(in crate::plugin) fn code(&self) -> Code {
         match self.how {
             How::Protocol(_) => Code::Protocol,
             How::Killed(Why::NeverReady | Why::Overran(_)) => Code::Hung,

@@ -15,6 +15,7 @@ use longshore_plugin_api::{
 };
 use tempfile::TempDir;
 
+use super::death::How;
 use super::*;
 use crate::plugin::problem::{Code, PluginProblem};
 
@@ -202,8 +203,8 @@ async fn a_death_fails_every_call_that_it_knew_and_refuses_the_next() {
     for (how, deadly) in [
         (How::Exit(42), "exit"),
         (How::Signal(libc::SIGABRT), "abort"),
-        (How::Signal(libc::SIGSEGV), "signal:11"),
-        (How::Signal(libc::SIGKILL), "signal:9"),
+        (How::Signal(libc::SIGSEGV), "segv"),
+        (How::Signal(libc::SIGKILL), "kill"),
     ] {
         let live = place.open().await;
         act(&live, "print:on my way").await.unwrap();
@@ -222,12 +223,12 @@ async fn a_death_fails_every_call_that_it_knew_and_refuses_the_next() {
 #[tokio::test]
 async fn what_its_children_are_ends_with_it() {
     let place = Place::new();
-    for end in ["signal:11", "kill", "drop", "end"] {
+    for end in ["segv", "watchdog", "drop", "end"] {
         let live = place.open().await;
         let (child, own) = (act(&live, "sleep").await.unwrap(), live.pid().to_string());
         assert!(lives(&child) && lives(&own));
         match end {
-            "kill" => {
+            "watchdog" => {
                 live.kill(Why::Overran(Verb::Health));
                 let death = live.died().await;
                 assert_eq!(death.how, How::Killed(Why::Overran(Verb::Health)));

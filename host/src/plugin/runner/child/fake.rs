@@ -114,12 +114,18 @@ impl Source for Fake {
             "cwd" => Ok(std::env::current_dir().expect("there is one").display().to_string()),
             "limits" => Ok(serde_json::to_string(&super::inherited()).expect("numbers")),
             "stdin" => Ok(std::io::read_to_string(std::io::stdin()).expect("it is /dev/null")),
-            "answer" => std::future::ready(Ok(rest.to_owned())).await,
             "abort" => abort(),
+            // SAFETY: ends the process.
             "exit" => unsafe { libc::_exit(42) },
-            "signal" => {
+            // Not raised: the standard library's handler waits for the fault to come again.
+            // SAFETY: none; the fault is what is wanted.
+            "segv" => unsafe {
+                std::ptr::without_provenance_mut::<u8>(8).write_volatile(0);
+                Ok("null".to_owned())
+            },
+            "kill" => {
                 // SAFETY: signals itself.
-                unsafe { libc::raise(i32::try_from(count()).expect("a signal")) };
+                unsafe { libc::raise(libc::SIGKILL) };
                 Ok("null".to_owned())
             }
             "junk" => {
