@@ -30,6 +30,10 @@ pub mod pins;
 mod preflight;
 pub mod problem;
 pub mod registry;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "executors are opened through it by the registry's next form")
+)]
 pub mod runner;
 mod schema;
 mod secret;

@@ -27,6 +27,7 @@ mod pending;
 mod spawn;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::{
     ffi::OsString,
@@ -36,6 +37,7 @@ use std::{
 use longshore_plugin_api::Error;
 
 pub(crate) use self::child::child;
+#[expect(unused_imports, reason = "what supervises runners takes these")]
 pub(super) use self::{
     child::inherited as soft_limits,
     death::{Death, Why},

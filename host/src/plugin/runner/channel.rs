@@ -31,6 +31,7 @@ use tokio::{
 use super::{
     frame::{Frame, HEADER, Header, Kind, MAX_PACKET, MAX_PAYLOAD, Violation},
     payload,
+    watched::watched,
 };
 
 /// Asked for; the kernel gives what it allows.
@@ -75,7 +76,7 @@ impl Channel {
     pub(super) fn new(socket: OwnedFd, scratch: PathBuf) -> io::Result<Self> {
         // Less is slower, and no worse.
         let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
-        let socket = AsyncFd::new(socket)?;
+        let socket = watched(socket, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self { socket, waiting: Mutex::default(), more: Notify::new(), scratch })
     }
 

@@ -9,7 +9,7 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{Heard, death::is_severe, meter::Meter};
+use super::{Heard, death::is_severe, meter::Meter, watched::watched};
 use crate::clock::Moment;
 
 const MAX_LINE: usize = 16 << 10;
@@ -34,7 +34,11 @@ struct Text {
 impl Drain {
     pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
-        Ok(Self { pipe: AsyncFd::new(pipe)?, chunk: vec![0; MAX_TAIL], text: Text::default() })
+        Ok(Self {
+            pipe: watched(pipe, Interest::READABLE)?,
+            chunk: vec![0; MAX_TAIL],
+            text: Text::default(),
+        })
     }
 
     /// Reads for ever.

@@ -67,5 +67,8 @@ mod tests {
         assert!(passed("ACME_KEY", &pass[..2]) && passed("TOKEN", &pass[..2]));
         assert!(!passed("TOKENS", &pass[..2]) && passed("TOKENS", &pass));
         assert!(!passed("LONGSHORE_TOKEN", &pass), "whatever is asked for");
+        let own = |name: &str, pass| environment(pass).iter().any(|(own, _)| own == name);
+        assert!(own("PATH", &[]));
+        assert!(!own("CARGO_MANIFEST_DIR", &[]) && own("CARGO_MANIFEST_DIR", &pass[2..]));
     }
 }

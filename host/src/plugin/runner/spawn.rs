@@ -22,7 +22,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{Order, Program, channel, death::How};
+use super::{Order, Program, channel, death::How, watched::watched};
 
 /// A runner that has just been started.
 pub(super) struct Spawned {
@@ -139,7 +139,7 @@ pub(super) struct Process {
 impl Process {
     fn watch(leader: Leader) -> io::Result<Self> {
         let pidfd = pidfd_open(leader.pid(), PidfdFlags::empty())?;
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+        let pidfd = watched(pidfd, Interest::READABLE)?;
         Ok(Self { leader, pidfd })
     }
 

@@ -149,9 +149,10 @@ fn lives(pid: &str) -> bool {
 async fn a_runner_loads_opens_and_answers() {
     let place = Place::new();
     let live = place.spawn().await;
-    let Probed { description, .. } = live.load(&note("good"), SOON).await.unwrap();
+    let Probed { description, took } = live.load(&note("good"), SOON).await.unwrap();
     assert_eq!((&*description.name, &*description.version), ("good", "1.2.3"));
     assert!(description.description.ends_with("/copy.so"));
+    assert!(took < SOON);
     assert!(!live.open("{}".to_owned()).await.unwrap().remote_execution);
     assert_eq!(act(&live, r#"echo:{"a":1.0}"#).await.unwrap(), r#"{"a":1.0}"#);
     assert_eq!(live.call(Verb::Health, "verb".to_owned()).await.unwrap(), "health");
