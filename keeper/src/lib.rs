@@ -13,6 +13,7 @@
 //! allocates a resource or makes a system call: these are the formats, in one place for both sides.
 
 pub mod control;
+pub mod limit;
 pub mod order;
 pub mod record;
 

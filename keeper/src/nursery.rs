@@ -3,7 +3,10 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use longshore_keeper::record::{Cause, Evidence, FILE_BYTES, Record, Status};
+use longshore_keeper::{
+    limit::Limit,
+    record::{Cause, Evidence, FILE_BYTES, Record, Status},
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
@@ -50,6 +53,7 @@ fn settle(requests: &OwnedFd) -> Result<()> {
     // A few descriptors per keeper; a job gets the usual limit back.
     let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard })?;
+    restore_limits()?;
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
@@ -58,6 +62,24 @@ fn settle(requests: &OwnedFd) -> Result<()> {
     descriptors::close_all_but(&mut [descriptors::number(requests)])?;
     // So that no directory of the host's is kept busy.
     rustix::process::chdir(c"/")
+}
+
+/// Gives back what whoever started us was allowed less of. Hard limits stay, and are heeded.
+fn restore_limits() -> Result<()> {
+    for argument in std::env::args_os().skip(1) {
+        let Some((limit, wanted)) = argument.to_str().and_then(Limit::parse) else {
+            return Err(Errno::INVAL);
+        };
+        let resource = match limit {
+            Limit::Data => Resource::Data,
+            Limit::Core => Resource::Core,
+        };
+        let maximum = rustix::process::getrlimit(resource).maximum;
+        // Nothing is no limit, which is more than any number.
+        let current = [wanted, maximum].into_iter().flatten().min();
+        rustix::process::setrlimit(resource, Rlimit { current, maximum })?;
+    }
+    Ok(())
 }
 
 struct Nursery {

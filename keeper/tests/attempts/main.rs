@@ -338,6 +338,22 @@ fn a_hundred_megabytes_of_errors_are_drained_and_bounded() {
 }
 
 #[test]
+fn a_job_is_allowed_what_the_host_is_though_the_caller_is_not() {
+    let limits = |arguments: &[&str]| {
+        let mut limited = Command::new("/bin/sh");
+        let lower = "ulimit -Sd 1000000; ulimit -Sc 0; ulimit -Hc 512; exec \"$0\" \"$@\"";
+        limited.args(["-c", lower, env!("CARGO_BIN_EXE_longshore-keeper")]).args(arguments);
+        let stage = Stage::under(limited);
+        let attempt = stage.shell("ulimit -Sd; ulimit -Sc");
+        attempt.ended();
+        attempt.output()
+    };
+    assert_eq!(limits(&[]), "1000000\n0\n");
+    assert_eq!(limits(&["data=2048000000", "core=unlimited"]), "2000000\n512\n");
+    assert_eq!(limits(&["data=unlimited"]), "unlimited\n0\n");
+}
+
+#[test]
 fn a_disk_that_takes_no_more_blocks_nobody() {
     // A limit on file sizes makes writes fail as a full disk does.
     let mut cramped = Command::new("/bin/sh");

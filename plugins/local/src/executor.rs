@@ -129,7 +129,7 @@ impl Executor for Local {
         let started = Started {
             boot_id,
             python: Python::find(settings)?,
-            keepers: Keepers::new(Nursery::new(installed.keeper.clone())),
+            keepers: Keepers::new(Nursery::new(installed.keeper.clone(), inner.host.soft_limits())),
             installed,
             spares: Spares::new(settings.attempts()).map_err(|e| failed("clean up in", e))?,
             progress: Watcher::start(tell).map_err(|e| failed("watch", e))?,

@@ -10,7 +10,8 @@ use std::{
     thread,
 };
 
-use longshore_keeper::NEW_KEEPER;
+use longshore_keeper::{NEW_KEEPER, limit::Limit};
+use longshore_plugin_api::wire::SoftLimits;
 use rustix::{
     io::Errno,
     net::{
@@ -27,6 +28,8 @@ const BUSY_TRIES: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Nursery {
     program: PathBuf,
+    /// What jobs may use, where that is not what this process may.
+    limits: Option<SoftLimits>,
     current: Mutex<Option<Serving>>,
 }
 
@@ -37,8 +40,8 @@ struct Serving {
 }
 
 impl Nursery {
-    pub(crate) fn new(program: PathBuf) -> Self {
-        Self { program, current: Mutex::new(None) }
+    pub(crate) fn new(program: PathBuf, limits: Option<SoftLimits>) -> Self {
+        Self { program, limits, current: Mutex::new(None) }
     }
 
     /// Asks for a keeper, and returns our end of its control socket; what is sent there waits for it.
@@ -56,7 +59,7 @@ impl Nursery {
                 result => return Ok(result.map(|()| ours)?),
             }
         }
-        current.insert(Serving::start(&self.program)?).request(&theirs)?;
+        current.insert(Serving::start(&self.program, self.limits)?).request(&theirs)?;
         Ok(ours)
     }
 
@@ -90,9 +93,13 @@ fn bury(serving: Option<Serving>) {
 }
 
 impl Serving {
-    fn start(program: &Path) -> io::Result<Self> {
+    fn start(program: &Path, limits: Option<SoftLimits>) -> io::Result<Self> {
         let (requests, theirs) = packet_sockets()?;
         let mut command = Command::new(program);
+        if let Some(SoftLimits { data, core, .. }) = limits {
+            // Of open files a job has the usual number in any case.
+            command.args([Limit::Data.argument(data), Limit::Core.argument(core)]);
+        }
         // No environment: each order brings its own, and what the host knows is not for jobs to read
         // in `/proc`. Stderr would keep the host's open after its end.
         command.env_clear().stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
