@@ -1,6 +1,9 @@
 //! The host itself: whether one runs here, whether it answers, and whether its clock is ours.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
 use jiff::{Timestamp, fmt::rfc2822};
 use rustix::fs::FlockOperation;
@@ -52,6 +55,8 @@ pub(super) fn examine(config: &Config, reach: &Reach, path: Option<&Path>) -> (V
         Ok(answer) => {
             let mut findings = vec![known(&client, &answer.body)];
             findings.push(ready(&client));
+            findings
+                .extend(fs::read("/proc/1/cmdline").ok().and_then(|first| without_init(&first)));
             let clock = answer.header("date").and_then(|date| clocks(date, now()));
             findings.push(clock.unwrap_or_else(|| own_clock(now())));
             (findings, Seat::Answers(client))
@@ -95,6 +100,20 @@ fn known(client: &Client, answer: &str) -> Finding {
         ),
         None => fail(SUBJECT, format!("what answers at {} is no host", client.url()), "see --url"),
     }
+}
+
+/// A host that is the first process, as in a container, inherits every process whose parent has ended,
+/// and does not wait for them: it waits for its own only.
+fn without_init(command_line: &[u8]) -> Option<Finding> {
+    let mut arguments = command_line.split(|byte| *byte == 0);
+    let program = arguments.next()?.rsplit(|byte| *byte == b'/').next()?;
+    (program == b"longshore" && arguments.any(|argument| argument == b"serve")).then(|| {
+        warn(
+            SUBJECT,
+            "it is process 1, and leaves ended processes of its plugins as zombies",
+            "run it below an init, as `docker run --init` does",
+        )
+    })
 }
 
 fn ready(client: &Client) -> Finding {
@@ -151,6 +170,16 @@ mod tests {
         assert_eq!(level(NOON_SECONDS + 2), Level::Ok, "a header counts whole seconds");
         assert_eq!(level(NOON_SECONDS - 90), Level::Warn);
         assert!(clocks("noon", NOON_SECONDS).is_none());
+    }
+
+    #[test]
+    fn a_host_without_an_init_is_warned_of() {
+        assert!(without_init(b"/usr/bin/longshore\0--config\0x.toml\0serve\0").is_some());
+        for other in
+            ["/sbin/init\0", "/usr/bin/longshore\0doctor\0", "tini\0longshore\0serve\0", ""]
+        {
+            assert!(without_init(other.as_bytes()).is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -126,3 +126,64 @@ fn pass(event: Event, meter: &Meter, heard: &dyn Heard) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::tests::Ear, *};
+    use crate::plugin::runner::channel;
+
+    fn frame(kind: Kind, payload: String) -> Frame {
+        Frame { kind, verb: None, id: 0, payload }
+    }
+
+    fn record(message: &str) -> Frame {
+        let (target, fields) = (String::new(), String::new());
+        let record = Record { level: 3, target, message: message.to_owned(), fields, lost: 2 };
+        frame(Kind::Log, serde_json::to_string(&record).unwrap())
+    }
+
+    #[tokio::test]
+    async fn credit_is_given_for_what_was_heard_and_for_nothing_else() {
+        let (near, far) = channel::pair().unwrap();
+        let scratch = std::env::temp_dir();
+        let near = Channel::new(near, scratch.clone()).unwrap();
+        let far = Channel::new(far, scratch).unwrap();
+        let (intake, ear, meter) = (Intake::default(), Ear::default(), Meter::new(Moment::now()));
+        for n in 0..MAX_UNTAKEN {
+            intake.put(record(&n.to_string())).unwrap();
+        }
+        let flood = intake.put(record("more")).unwrap_err();
+        assert_eq!(flood.0, "more than 64 events without credit");
+        let mut packet = channel::packet();
+        let credit = async {
+            let mut credit = 0;
+            while credit < 64 {
+                credit += far.receive(&mut packet).await.unwrap().unwrap().id;
+            }
+            credit
+        };
+        let credit = tokio::select! {
+            credit = tokio::time::timeout(Duration::from_secs(60), credit) => credit.unwrap(),
+            never = intake.run(&near, &meter, &ear) => match never {},
+        };
+        assert_eq!((credit, ear.lines().len()), (64, 64));
+        assert!(far.receive_now(&mut packet).unwrap().is_none());
+        intake.put(record("there is room again")).unwrap();
+        intake.finish(&meter, &ear);
+        meter.tell_now(&ear);
+        assert_eq!(
+            ear.lines()[64..],
+            ["log 3 there is room again", "log 2 it said 130 things more than could be kept",]
+        );
+    }
+
+    #[test]
+    fn an_event_that_makes_no_sense_is_a_violation() {
+        let intake = Intake::default();
+        assert!(intake.put(frame(Kind::Log, "{}".to_owned())).is_err());
+        let long = intake.put(frame(Kind::Progress, "x".repeat(MAX_EVENT + 1))).unwrap_err();
+        assert_eq!(long.0, "a Progress of 65513 bytes");
+    }
+}

@@ -172,3 +172,103 @@ impl<S: Source> Runner<S> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env::temp_dir, time::Duration};
+
+    use super::{super::fake::Fake, *};
+
+    /// A runner in this thread, and the host's end of its socket.
+    fn served() -> (Channel, impl Future<Output = Result<(), Violation>>) {
+        let (near, far) = channel::pair().unwrap();
+        let far = Channel::new(far, temp_dir()).unwrap();
+        (Channel::new(near, temp_dir()).unwrap(), serve(Arc::new(Fake), Arc::new(far)))
+    }
+
+    async fn during<T>(
+        served: impl Future<Output = Result<(), Violation>>,
+        host: impl Future<Output = T>,
+    ) -> T {
+        let patient = tokio::time::timeout(Duration::from_secs(60), host);
+        tokio::select! {
+            ended = served => panic!("it ended: {ended:?}"),
+            answer = patient => answer.unwrap(),
+        }
+    }
+
+    async fn next(host: &Channel) -> (Kind, u64, String) {
+        let frame = host.receive(&mut channel::packet()).await.unwrap().unwrap();
+        (frame.kind, frame.id, frame.payload)
+    }
+
+    #[tokio::test]
+    async fn every_call_is_answered_once_also_one_that_was_dropped() {
+        let (host, served) = served();
+        during(served, async {
+            host.send(Kind::Call, 1, Some(Verb::Health), "null").unwrap();
+            let (kind, id, failure) = next(&host).await;
+            assert_eq!((kind, id), (Kind::Fail, 1));
+            assert!(failure.contains("no executor is open"), "{failure}");
+            host.send(Kind::Open, 2, None, "{}").unwrap();
+            assert_eq!(next(&host).await.1, 2);
+            host.send(Kind::Call, 3, Some(Verb::Wait), "hang").unwrap();
+            host.send(Kind::Drop, 3, None, "").unwrap();
+            assert_eq!((Kind::Fail, 3), {
+                let (kind, id, _) = next(&host).await;
+                (kind, id)
+            });
+            // Answered already, and never asked.
+            host.send(Kind::Drop, 3, None, "").unwrap();
+            host.send(Kind::Drop, 99, None, "").unwrap();
+            host.send(Kind::Open, 4, None, "{}").unwrap();
+            let (kind, id, failure) = next(&host).await;
+            assert_eq!((kind, id), (Kind::Fail, 4), "{failure}");
+            host.send(Kind::Call, 5, Some(Verb::Wait), "echo:x").unwrap();
+            assert_eq!(next(&host).await, (Kind::Answer, 5, "x".to_owned()));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_host_that_takes_no_events_still_gets_its_answers() {
+        let (host, served) = served();
+        during(served, async {
+            host.send(Kind::Open, 1, None, "{}").unwrap();
+            next(&host).await;
+            host.send(Kind::Call, 2, Some(Verb::Wait), "log:5000").unwrap();
+            host.send(Kind::Call, 3, Some(Verb::Wait), "echo:x").unwrap();
+            let (mut logs, mut answers) = (0, Vec::new());
+            while answers.len() < 2 {
+                match next(&host).await {
+                    (Kind::Log, ..) => logs += 1,
+                    (_, id, _) => answers.push(id),
+                }
+            }
+            assert_eq!(answers, [2, 3]);
+            while logs < crate::plugin::runner::MAX_UNTAKEN {
+                assert_eq!(next(&host).await.0, Kind::Log);
+                logs += 1;
+            }
+            // Without credit there is no more, and other answers still come.
+            host.send(Kind::Call, 4, Some(Verb::Wait), "echo:y").unwrap();
+            assert_eq!(next(&host).await.1, 4);
+            host.send(Kind::Credit, 1, None, "").unwrap();
+            assert_eq!(next(&host).await.0, Kind::Log);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_host_and_at_what_is_no_request() {
+        let (host, served) = served();
+        drop(host);
+        served.await.unwrap();
+        for kind in [Kind::Answer, Kind::Hello, Kind::Log] {
+            let (host, served) = self::served();
+            host.send(kind, 1, None, "").unwrap();
+            let Violation(why) = served.await.unwrap_err();
+            assert_eq!(why, format!("a {kind:?} to a runner"));
+        }
+    }
+}
