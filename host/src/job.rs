@@ -96,6 +96,28 @@ impl fmt::LowerHex for AttemptTag {
 /// the index `job_alone` say the same number.
 pub const ALONE_FROM: u32 = 2;
 
+/// The crashes of one attempt as they count: at how many the job was running, and at how many of them
+/// it was running alone.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Crashes {
+    /// All of them.
+    pub all: u32,
+    /// Those that nobody else can have caused.
+    pub alone: u32,
+}
+
+impl Crashes {
+    /// No crash.
+    pub const NONE: Self = Self { all: 0, alone: 0 };
+
+    /// `now` crashes, one after another, of a job that was there at `before` others in its earlier
+    /// attempts.
+    #[must_use]
+    pub const fn of(before: u32, now: u32) -> Self {
+        Self { all: now, alone: now.saturating_sub(ALONE_FROM.saturating_sub(before)) }
+    }
+}
+
 /// A submission after everything was checked and decided.
 #[derive(Clone, Debug)]
 pub struct NewJob {

@@ -26,7 +26,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use longshore_plugin_api as api;
-use longshore_plugin_api::Found;
+use longshore_plugin_api::{ErrorKind, Found};
 use tokio::task::{JoinError, JoinSet};
 
 pub use self::{
@@ -39,9 +39,12 @@ use crate::{
     job::{AttemptTag, JobId, ReplicaId},
     lifecycle::Work,
     service::Service,
-    store::{Store, StoreError, Unresolved},
+    store::{Silent, Store, StoreError, Unresolved},
     worker::Worker,
 };
+
+/// Between two passes while found work waits for its turn.
+const TURNS: Duration = Duration::from_secs(1);
 
 /// How recovery behaves.
 #[derive(Clone, Copy, Debug)]
@@ -136,10 +139,14 @@ impl Recovery {
                 if let Err(error) = passed {
                     tracing::warn!(error = %error, "a recovery pass failed");
                 }
+                let interval = recovery.settings.interval;
+                // Whoever waits for its turn keeps an executor idle.
+                let waiting = recovery.worker.has_waiting();
+                let pause = if waiting { interval.min(TURNS) } else { interval };
                 tokio::select! {
                     () = stop.asked() => return,
                     () = unwatched.notified() => {}
-                    () = tokio::time::sleep(recovery.settings.interval) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             }
         })
@@ -163,7 +170,9 @@ impl Recovery {
             marked: self.store.job_mark_expired(self.settings.overdue_grace).await?,
             ..Pass::default()
         };
-        let rows = self.store.job_unresolved(self.settings.overdue_grace).await?;
+        let silent = self.silent();
+        let rows = self.store.job_unresolved(self.settings.overdue_grace, &silent).await?;
+        self.count_unanswered(&silent, &mut pass).await?;
         let executors = self.worker.executors();
         let mut by_executor: BTreeMap<String, Vec<Unresolved>> =
             executors.iter().map(|open| (open.name.clone(), Vec::new())).collect();
@@ -178,6 +187,33 @@ impl Recovery {
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass.clone());
         Ok(pass)
+    }
+
+    /// The executors whose process is not up. When it is, the host asks for a pass at once.
+    fn silent(&self) -> Silent {
+        let executors = self.worker.executors().iter();
+        let down = executors.filter(|open| !open.executor.standing().answers());
+        let executors = down
+            .map(|open| {
+                self.worker.keep_on(&open.name);
+                open.name.clone()
+            })
+            .collect();
+        Silent { executors, give_up_after: self.settings.rules.give_up_after }
+    }
+
+    async fn count_unanswered(&self, silent: &Silent, pass: &mut Pass) -> Result<(), StoreError> {
+        if silent.executors.is_empty() {
+            return Ok(());
+        }
+        for (executor, rows) in self.store.job_unanswered(silent).await? {
+            pass.waiting += rows;
+            let open = self.worker.executors().get(&executor);
+            let why = open.and_then(|open| open.trouble());
+            let why = why.unwrap_or_else(|| "its plugin does not run".to_owned());
+            pass.trouble.insert(executor, why);
+        }
+        Ok(())
     }
 
     /// Each executor's part of a pass, on a task of its own: one that hangs keeps its own rows waiting,
@@ -241,11 +277,20 @@ impl Recovery {
             Some(open) => self.ask(open, rows, &mut pass).await,
             None => {
                 pass.trouble.insert(executor.to_owned(), "not open on this host".to_owned());
-                HashMap::new()
+                Some(HashMap::new())
             }
         };
-        for row in rows {
-            let step = plan(row, found.get(&row.tag.0), &self.settings.rules);
+        let (silent, found) = (found.is_none(), found.unwrap_or_default());
+        let plan = |row| (row, plan(row, found.get(&row.tag.0), &self.settings.rules));
+        let mut steps: Vec<_> = rows.iter().map(plan).collect();
+        // Whoever must be alone waits for all others that were found, not they for it.
+        steps.sort_by_key(|(_, step)| matches!(step, Step::Reattach { alone: true }));
+        for (row, step) in steps {
+            if silent && matches!(step, Step::AskAgain { .. }) {
+                // It is asked again when there is somebody to ask, not by the clock.
+                pass.waiting += 1;
+                continue;
+            }
             if let Err(error) = self.carry_out(row, step, open.map(|open| &**open), &mut pass).await
             {
                 tracing::warn!(job = %row.id, error = %error, "recovery of a job failed");
@@ -258,13 +303,14 @@ impl Recovery {
         pass
     }
 
-    /// One question for all rows of an executor that are where it looks.
+    /// One question for all rows of an executor that are where it looks. Nothing says that its process
+    /// is not up, or has died over the question.
     async fn ask(
         &self,
         open: &Open,
         rows: &[Unresolved],
         pass: &mut Pass,
-    ) -> HashMap<uuid::Uuid, Found> {
+    ) -> Option<HashMap<uuid::Uuid, Found>> {
         let here = self.worker.executors().locality(open);
         let attempts: Vec<api::Attempt> = rows
             .iter()
@@ -272,20 +318,23 @@ impl Recovery {
             .map(attempt_of)
             .collect();
         if attempts.is_empty() {
-            return HashMap::new();
+            return Some(HashMap::new());
         }
         match open.executor.recover(&attempts).await {
-            Ok(verdicts) => verdicts
-                .into_iter()
-                // A tag that nobody asked about is nonsense, and nonsense changes nothing.
-                .filter_map(|verdict| {
-                    Some((uuid::Uuid::try_parse(&verdict.attempt_tag).ok()?, verdict.found))
-                })
-                .collect(),
+            Ok(verdicts) => {
+                let found = verdicts
+                    .into_iter()
+                    // A tag that nobody asked about is nonsense, and nonsense changes nothing.
+                    .filter_map(|verdict| {
+                        Some((uuid::Uuid::try_parse(&verdict.attempt_tag).ok()?, verdict.found))
+                    });
+                Some(found.collect())
+            }
             Err(error) => {
                 tracing::warn!(executor = open.name, %error, "could not ask for what it has");
                 pass.trouble.insert(open.name.clone(), error.message);
-                HashMap::new()
+                let silent = matches!(error.kind, ErrorKind::Refused | ErrorKind::Crashed);
+                (!silent).then(HashMap::new)
             }
         }
     }

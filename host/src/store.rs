@@ -34,7 +34,7 @@ pub use self::{
     listing::{Filter, Page},
     locks::{Begun, LockWanted},
     migrate::Migrated,
-    orphans::Unresolved,
+    orphans::{Silent, Unresolved},
     replicas::Replica,
     sqlite::Synchronous,
     submission::Submitted,

@@ -38,7 +38,7 @@ use self::{
 use crate::{
     config::JobType,
     executors::Executors,
-    job::{ALONE_FROM, CancelReason, Claimed, Fenced, JobId, Outcome, ReplicaId},
+    job::{CancelReason, Claimed, Fenced, JobId, Outcome, ReplicaId},
     lifecycle::Work,
     service::{Service, Stop},
     store::{Claims, Reattached, Store, StoreError, Want},
@@ -71,6 +71,8 @@ pub struct Worker {
     watched: Arc<Watched>,
     ending: AtomicBool,
     unwatched: Arc<Notify>,
+    /// Held from the look at what may be claimed until what was claimed has its slots.
+    claiming: tokio::sync::Mutex<()>,
     attempts: tokio::sync::Mutex<JoinSet<()>>,
 }
 
@@ -104,6 +106,7 @@ impl Worker {
             watched: watching.0,
             ending: AtomicBool::new(false),
             unwatched: Arc::default(),
+            claiming: tokio::sync::Mutex::default(),
             attempts: tokio::sync::Mutex::default(),
         })
     }
@@ -153,16 +156,43 @@ impl Worker {
         Ok(fenced)
     }
 
+    /// Whether found work may be watched again now: work that must be alone waits until nothing else
+    /// runs on its executor, and what else was found waits until that is over. Nothing new is claimed
+    /// for the executor until then, or until [`let_go`](Self::let_go).
+    pub(crate) async fn admits(&self, executor: &str, id: JobId, alone: bool) -> bool {
+        // A claim that was under way when the executor was kept has its slots by now; one after it
+        // sees that it is kept.
+        let _claims = self.claiming.lock().await;
+        self.slots.keep(executor, id);
+        if alone { self.slots.running(executor) == 0 } else { !self.slots.is_alone(executor) }
+    }
+
+    /// Ends what was kept for a job that is watched again, or needs no watching.
+    pub(crate) fn let_go(&self, executor: &str, id: JobId) {
+        self.slots.let_go(executor, id);
+    }
+
+    /// Whether found work waits for its turn on an executor that answers.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.executors
+            .iter()
+            .any(|open| open.executor.standing().answers() && self.slots.is_kept(&open.name))
+    }
+
+    /// While an executor cannot be asked what it has, it stays kept for that.
+    pub(crate) fn keep_on(&self, executor: &str) {
+        self.slots.keep_on(executor);
+    }
+
     /// Watches work that recovery has found, under its new claim. It takes a slot whether one is free
-    /// or not.
-    pub async fn rejoin(self: &Arc<Self>, found: Reattached) -> bool {
+    /// or not; `alone` keeps its executor for it.
+    pub async fn rejoin(self: &Arc<Self>, found: Reattached, alone: bool) -> bool {
         let Reattached { claimed, handle, remaining_us } = found;
         let job_type = self.types.get(&claimed.job_type);
         let open = self.executors.get(&claimed.executor);
         let (Some(job_type), Some(open)) = (job_type, open) else { return false };
         let handle: Option<Handle> = handle.and_then(|text| serde_json::from_str(&text).ok());
         let remaining = Duration::from_micros(u64::try_from(remaining_us).unwrap_or(0));
-        let alone = claimed.recovery_count >= ALONE_FROM;
         let slot = self.slots.take(&claimed.job_type, &claimed.executor, alone);
         let worker = Arc::clone(self);
         let attempt = Attempt::new(worker, claimed, Arc::clone(job_type), Arc::clone(open), slot);
@@ -228,6 +258,7 @@ impl Worker {
     /// One pass: takes what is due and fits.
     async fn claim_once(self: &Arc<Self>) -> Result<Pass, StoreError> {
         self.reap().await;
+        let _claiming = self.claiming.lock().await;
         let wants = self.wants();
         if wants.is_empty() {
             return Ok(Pass { claimed: 0, next_due: None });
@@ -246,13 +277,13 @@ impl Worker {
     }
 
     /// What could be taken now: types with free slots, of executors that are well and not kept for
-    /// one job alone.
+    /// others.
     fn wants(&self) -> Vec<Want> {
         let wants = self.types.values().filter_map(|job_type| {
             let open = self.executors.get(&job_type.executor)?;
             let want = self.want(job_type);
-            (open.takes_jobs() && !self.slots.is_alone(&open.name) && want.slots > 0)
-                .then_some(want)
+            let kept = self.slots.is_alone(&open.name) || self.slots.is_kept(&open.name);
+            (open.takes_jobs() && !kept && want.slots > 0).then_some(want)
         });
         wants.collect()
     }

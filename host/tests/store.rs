@@ -4,6 +4,8 @@
 
 #[path = "store/claims.rs"]
 mod claims;
+#[path = "store/crashes.rs"]
+mod crashes;
 #[path = "store/locks.rs"]
 mod locks;
 #[path = "store/matrix.rs"]

@@ -109,7 +109,7 @@ kinds! {
     Hung = 101;
     /// Host only: the plugin's answer makes no sense.
     Protocol = 102;
-    /// Host only: the plugin is not let in.
+    /// Host only: the plugin is not let in, or does not run; nothing was sent to it.
     Refused = 103;
 }
 

@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_plugin_api as api;
 
-use super::{Pass, Recovery, Step, attempt_of};
+use super::{Pass, Recovery, Step, attempt_of, plan::patience};
 use crate::{
     executors::Open,
     job::{Fenced, Outcome},
     lifecycle::Work,
     store::{Ended, StoreError, Unresolved},
 };
+
+/// How long found work waits for its turn before it is looked at again, at most.
+const TURN: Duration = Duration::from_secs(10);
 
 impl Recovery {
     /// Does what the plan says about one row, and counts what came of it.
@@ -21,15 +24,35 @@ impl Recovery {
         open: Option<&Open>,
         pass: &mut Pass,
     ) -> Result<(), StoreError> {
+        if let Step::Reattach { alone } = step
+            && !self.worker.admits(&row.executor, row.id, alone).await
+        {
+            pass.waiting += 1;
+            let _ = self.store.job_ask_again(row.id, row.token, patience(row, TURN)).await?;
+            return Ok(());
+        }
+        let done = self.act(row, step, open, pass).await;
+        self.worker.let_go(&row.executor, row.id);
+        done
+    }
+
+    async fn act(
+        self: &Arc<Self>,
+        row: &Unresolved,
+        step: Step,
+        open: Option<&Open>,
+        pass: &mut Pass,
+    ) -> Result<(), StoreError> {
         let (id, token, unlock) = (row.id, row.token, Some(row.tag));
         match step {
-            Step::Reattach => {
-                if self.reattach(row).await? {
+            Step::Reattach { alone } => {
+                if self.reattach(row, alone).await? {
                     pass.reattached += 1;
                 }
             }
-            Step::Requeue { delay, crash } => {
-                if self.store.job_requeue(id, token, unlock, delay, crash).await? == Fenced::Held {
+            Step::Requeue { delay, crashes } => {
+                if self.store.job_requeue(id, token, unlock, delay, crashes).await? == Fenced::Held
+                {
                     pass.requeued += 1;
                     forget(row, open).await;
                 }
@@ -43,13 +66,15 @@ impl Recovery {
                 }
             }
             Step::StopOverdue => {
-                let (outcome, work) = self.end_overdue(row, open).await;
-                let ended = Ended { outcome, work };
-                if self.store.job_settle(id, token, unlock, &ended).await? == Fenced::Held {
+                let error =
+                    format!("job {id} ({}) ran out of time while nobody watched it", row.job_type);
+                if self.end(row, open, Outcome::Timeout { error }).await? == Fenced::Held {
                     pass.timed_out += 1;
-                    if work == Work::Gone {
-                        forget(row, open).await;
-                    }
+                }
+            }
+            Step::StopSuspect { error } => {
+                if self.end(row, open, Outcome::Failed { error }).await? == Fenced::Held {
+                    pass.given_up += 1;
                 }
             }
             Step::StopEnded => {
@@ -71,19 +96,19 @@ impl Recovery {
     }
 
     /// On a task that nobody cuts off: a row under a new token must not be left without a watcher.
-    async fn reattach(self: &Arc<Self>, row: &Unresolved) -> Result<bool, StoreError> {
+    async fn reattach(self: &Arc<Self>, row: &Unresolved, alone: bool) -> Result<bool, StoreError> {
         let (recovery, id, token) = (Arc::clone(self), row.id, row.token);
         let reattaching = async move {
             let Self { store, worker, owner, settings, .. } = &*recovery;
             let new = store.job_reattach(id, token, *owner, settings.lease).await?;
             let Some(token) = new else { return Ok(false) };
             let watched = match store.job_reattached(id, token).await? {
-                Some(found) => worker.rejoin(found).await,
+                Some(found) => worker.rejoin(found, alone).await,
                 None => return Ok(false),
             };
             if !watched {
                 // Its type is configured no more. Nobody here can watch it: it waits for somebody who can.
-                let _ = store.job_mark(id, token, Duration::from_secs(60)).await?;
+                let _ = store.job_mark(id, token, Duration::from_secs(60), false).await?;
             }
             Ok(watched)
         };
@@ -103,35 +128,44 @@ impl Recovery {
         Ok(())
     }
 
-    /// Work that has ended by itself before anybody looked is judged by what it left, however late
-    /// that is; what still runs is stopped.
-    async fn end_overdue(&self, row: &Unresolved, open: Option<&Open>) -> (Outcome, Work) {
-        let error =
-            format!("job {} ({}) ran out of time while nobody watched it", row.id, row.job_type);
-        let timeout = Outcome::Timeout { error };
+    /// Ends a job whose work may still run. Work that has ended by itself before anybody looked is judged
+    /// by what it left, however late that is; what still runs is stopped, and the job ends `otherwise`.
+    async fn end(
+        &self,
+        row: &Unresolved,
+        open: Option<&Open>,
+        otherwise: Outcome,
+    ) -> Result<Fenced, StoreError> {
+        let (outcome, work) = match self.ended(row, open).await {
+            Some(outcome) => (outcome, Work::Gone),
+            None => (otherwise, self.stop(row, open).await),
+        };
+        let ended = Ended { outcome, work };
+        let fenced = self.store.job_settle(row.id, row.token, Some(row.tag), &ended).await?;
+        if fenced == Fenced::Held && work == Work::Gone {
+            forget(row, open).await;
+        }
+        Ok(fenced)
+    }
+
+    /// How work has ended by itself, if it has and says so at once.
+    async fn ended(&self, row: &Unresolved, open: Option<&Open>) -> Option<Outcome> {
         if row.work == Work::Gone {
-            return (timeout, Work::Gone);
+            return None;
         }
-        if let Some(open) = open {
-            let named = attempt_of(row);
-            let wait = open.executor.wait(&named);
-            match tokio::time::timeout(Duration::from_secs(1), wait)
-                .await
-                .map(|said| said.map(|ended| ended.ending))
-            {
-                Ok(Ok(api::Ending::Succeeded { result })) => {
-                    return (self.worker.outcome(&result), Work::Gone);
-                }
-                Ok(Ok(api::Ending::Failed { message, .. })) => {
-                    return (Outcome::Failed { error: message }, Work::Gone);
-                }
-                _ => {}
-            }
+        let named = attempt_of(row);
+        let wait = open?.executor.wait(&named);
+        match tokio::time::timeout(Duration::from_secs(1), wait).await.ok()?.ok()?.ending {
+            api::Ending::Succeeded { result } => Some(self.worker.outcome(&result)),
+            api::Ending::Failed { message, .. } => Some(Outcome::Failed { error: message }),
+            _ => None,
         }
-        (timeout, self.stop(row, open).await)
     }
 
     async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Work {
+        if row.work == Work::Gone {
+            return Work::Gone;
+        }
         let Some(open) = open else { return Work::Maybe };
         open.stop_work(&attempt_of(row), self.settings.stop_grace).await
     }

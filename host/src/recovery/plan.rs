@@ -6,7 +6,7 @@ use longshore_plugin_api::Found;
 
 use crate::{
     backoff::Backoff,
-    job::ALONE_FROM,
+    job::{ALONE_FROM, Crashes},
     lifecycle::{State, Work},
     store::Unresolved,
 };
@@ -28,13 +28,16 @@ const PATIENCE: Backoff =
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
     /// The work is there: watch it again.
-    Reattach,
-    /// Nothing of it runs: it may run again, after the delay. `crash` counts it.
+    Reattach {
+        /// With no neighbour on its executor.
+        alone: bool,
+    },
+    /// Nothing of it runs: it may run again, after the delay.
     Requeue {
         /// How long it waits.
         delay: Duration,
-        /// Whether it was running.
-        crash: bool,
+        /// How often what ran it crashed under it.
+        crashes: Crashes,
     },
     /// It must not run again.
     GiveUp {
@@ -42,6 +45,11 @@ pub enum Step {
         error: String,
         /// Whether its work is proven gone.
         work: Work,
+    },
+    /// The work is there and must not be watched again: stop it; the job has failed.
+    StopSuspect {
+        /// Why, for people.
+        error: String,
     },
     /// Its time is over: stop the work; with proof it ends TIMEOUT.
     StopOverdue,
@@ -70,31 +78,34 @@ pub fn plan(row: &Unresolved, found: Option<&Found>, rules: &Rules) -> Step {
     debug_assert_eq!(row.state, State::NeedsRecovery);
     let found = match row.work {
         // Claimed, never begun: its host died in between. Nothing crashed because of it.
-        Work::None => return Step::Requeue { delay: Duration::ZERO, crash: false },
+        Work::None => {
+            return Step::Requeue { delay: Duration::ZERO, crashes: Crashes::NONE };
+        }
         // Its last watcher had the proof already.
         Work::Gone => Some(&Found::Gone),
         Work::Maybe => found,
     };
     match found {
         Some(Found::Gone | Found::Failed { .. } | Found::Here) if row.overdue => Step::StopOverdue,
-        Some(Found::Here) => Step::Reattach,
+        Some(Found::Here) => {
+            let crashes = Crashes::of(row.recovery_count, row.crashes);
+            match suspected(row, crashes, rules) {
+                Some(error) => Step::StopSuspect { error },
+                None => Step::Reattach { alone: row.recovery_count + row.crashes >= ALONE_FROM },
+            }
+        }
         Some(Found::Failed { message }) => {
             Step::GiveUp { error: message.clone(), work: Work::Gone }
         }
-        Some(Found::Gone)
-            if row.recovery_count >= ALONE_FROM && row.solo_count >= rules.max_recoveries =>
-        {
-            Step::GiveUp {
-                error: format!(
-                    "its host or runner crashed {} times while it was running, {} of them while it ran alone",
-                    row.recovery_count + 1,
-                    row.solo_count + 1
-                ),
-                work: Work::Gone,
-            }
-        }
         Some(Found::Gone) => {
-            Step::Requeue { delay: PATIENCE.delay(row.recovery_count, 0.0), crash: true }
+            // Gone without a trace: something has crashed. If its watcher saw a runner do that, then this is
+            // what became of it, counted already. A host that died after that hides behind it: better one
+            // too few than one too many.
+            let crashes = Crashes::of(row.recovery_count, row.crashes.max(1));
+            match suspected(row, crashes, rules) {
+                Some(error) => Step::GiveUp { error, work: Work::Gone },
+                None => Step::Requeue { delay: PATIENCE.delay(row.recovery_count, 0.0), crashes },
+            }
         }
         Some(Found::Unknown { .. }) | None if row.unwatched >= rules.give_up_after => {
             Step::GiveUp {
@@ -109,113 +120,26 @@ pub fn plan(row: &Unresolved, found: Option<&Found>, rules: &Rules) -> Step {
     }
 }
 
+/// Why the job must not run again, if it has crashed what ran it too often while it ran alone.
+fn suspected(row: &Unresolved, crashes: Crashes, rules: &Rules) -> Option<String> {
+    let alone = row.solo_count + crashes.alone;
+    (alone > rules.max_recoveries).then(|| {
+        let all = row.recovery_count + crashes.all;
+        format!(
+            "its host or runner crashed {all} times while it was running, {alone} of them while it ran alone"
+        )
+    })
+}
+
 /// The longer nobody knows, the more rarely it is asked.
 fn ask_again(row: &Unresolved) -> Step {
-    let delay = (row.unwatched / 4).clamp(PATIENCE.base_delay, PATIENCE.max_delay);
-    Step::AskAgain { delay }
+    Step::AskAgain { delay: patience(row, PATIENCE.max_delay) }
+}
+
+/// How long to wait before the next look at a row, `at_most`.
+pub(super) fn patience(row: &Unresolved, at_most: Duration) -> Duration {
+    (row.unwatched / 4).clamp(PATIENCE.base_delay, at_most)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::job::{AttemptTag, ClaimToken, JobId};
-
-    const RULES: Rules = Rules { max_recoveries: 3, give_up_after: Duration::from_secs(3600) };
-
-    fn row(state: State, work: Work) -> Unresolved {
-        Unresolved {
-            id: JobId::new(),
-            job_type: "score".to_owned(),
-            executor: "local".to_owned(),
-            state,
-            work,
-            token: ClaimToken::draw(),
-            tag: AttemptTag(Uuid::new_v4()),
-            locality: Some("here".to_owned()),
-            handle: None,
-            report: None,
-            recovery_count: 0,
-            solo_count: 0,
-            retry_count: 0,
-            overdue: false,
-            unwatched: Duration::ZERO,
-        }
-    }
-
-    fn unwatched() -> Unresolved {
-        row(State::NeedsRecovery, Work::Maybe)
-    }
-
-    fn unknown() -> Found {
-        Found::Unknown { message: "the daemon is down".to_owned() }
-    }
-
-    #[test]
-    fn without_proof_nothing_runs_again() {
-        for found in [None, Some(unknown())] {
-            assert!(matches!(plan(&unwatched(), found.as_ref(), &RULES), Step::AskAgain { .. }));
-            let long = Unresolved { unwatched: RULES.give_up_after, ..unwatched() };
-            let step = plan(&long, found.as_ref(), &RULES);
-            assert!(matches!(step, Step::GiveUp { work: Work::Maybe, .. }), "{step:?}");
-        }
-    }
-
-    #[test]
-    fn an_overdue_attempt_is_stopped_and_never_reattached() {
-        let overdue = Unresolved { overdue: true, ..unwatched() };
-        for found in [Found::Here, Found::Gone] {
-            assert_eq!(plan(&overdue, Some(&found), &RULES), Step::StopOverdue);
-        }
-    }
-
-    #[test]
-    fn what_was_never_begun_goes_back_without_counting() {
-        let step = plan(&row(State::NeedsRecovery, Work::None), None, &RULES);
-        assert_eq!(step, Step::Requeue { delay: Duration::ZERO, crash: false });
-    }
-
-    #[test]
-    fn what_its_surroundings_ended_runs_again_and_counts() {
-        let step = plan(&row(State::NeedsRecovery, Work::Gone), None, &RULES);
-        assert!(matches!(step, Step::Requeue { crash: true, .. }), "{step:?}");
-    }
-
-    #[test]
-    fn only_crashes_that_it_had_alone_end_a_job() {
-        let crashed =
-            |recovery_count, solo_count| Unresolved { recovery_count, solo_count, ..unwatched() };
-        for (total, solo) in [(0, 0), (1, 0), (2, 0), (3, 1), (40, 2)] {
-            let step = plan(&crashed(total, solo), Some(&Found::Gone), &RULES);
-            assert!(matches!(step, Step::Requeue { crash: true, .. }), "{total} {solo} {step:?}");
-        }
-        let step = plan(&crashed(5, 3), Some(&Found::Gone), &RULES);
-        assert!(matches!(step, Step::GiveUp { work: Work::Gone, .. }), "{step:?}");
-    }
-
-    #[test]
-    fn a_canceled_job_is_swept_until_its_work_is_gone() {
-        let canceled = row(State::Canceled, Work::Maybe);
-        assert_eq!(plan(&canceled, Some(&Found::Here), &RULES), Step::StopEnded);
-        assert_eq!(plan(&canceled, Some(&Found::Gone), &RULES), Step::WorkGone);
-        assert!(matches!(plan(&canceled, Some(&unknown()), &RULES), Step::AskAgain { .. }));
-        assert!(matches!(plan(&canceled, None, &RULES), Step::AskAgain { .. }));
-    }
-
-    proptest! {
-        #[test]
-        fn work_that_may_run_is_never_requeued_without_the_executors_word(
-            overdue: bool, recovery_count in 0_u32..9, solo_count in 0_u32..9, seconds in 0_u64..1 << 20, asked: bool,
-        ) {
-            let row = Unresolved {
-                overdue, recovery_count, solo_count, unwatched: Duration::from_secs(seconds), ..unwatched()
-            };
-            let found = asked.then(unknown);
-            let step = plan(&row, found.as_ref(), &RULES);
-            let kept = matches!(step, Step::AskAgain { .. } | Step::GiveUp { work: Work::Maybe, .. });
-            prop_assert!(kept, "{step:?}");
-        }
-    }
-}
+mod tests;

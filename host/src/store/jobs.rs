@@ -14,7 +14,10 @@ use super::{
     writer::FencedRow,
 };
 use crate::{
-    job::{AttemptTag, CancelReason, ClaimToken, Claimed, Fenced, Job, JobId, Outcome, ReplicaId},
+    job::{
+        AttemptTag, CancelReason, ClaimToken, Claimed, Crashes, Fenced, Job, JobId, Outcome,
+        ReplicaId,
+    },
     lifecycle::{State, Work},
 };
 
@@ -109,7 +112,8 @@ impl Store {
         fenced
     }
 
-    /// Lets go of a claim whose work may go on: recovery takes over after `delay`.
+    /// Lets go of a claim whose work may go on: recovery takes over after `delay`. `crashed` says that
+    /// what ran it has died under it, and counts that.
     ///
     /// # Errors
     ///
@@ -119,8 +123,9 @@ impl Store {
         id: JobId,
         token: ClaimToken,
         delay: Duration,
+        crashed: bool,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_mark, id, token, None, [micros(delay).into()]).await
+        self.fenced(&job_mark, id, token, None, [micros(delay).into(), crashed.into()]).await
     }
 
     /// Watches found work again, under a new claim token, which is the answer if it counted.
@@ -141,7 +146,8 @@ impl Store {
         Ok((fenced == Fenced::Held).then_some(new))
     }
 
-    /// Makes a job whose work is proven gone claimable again, after `delay`. `crash` counts it.
+    /// Makes a job whose work is proven gone claimable again, after `delay`, and adds the crashes of the
+    /// attempt to those of its earlier ones.
     ///
     /// # Errors
     ///
@@ -152,9 +158,10 @@ impl Store {
         token: ClaimToken,
         unlock: Option<AttemptTag>,
         delay: Duration,
-        crash: bool,
+        crashes: Crashes,
     ) -> Result<Fenced, StoreError> {
-        let fields = [micros(delay).into(), crash.into()];
+        let Crashes { all, alone } = crashes;
+        let fields = [micros(delay).into(), i64::from(all).into(), i64::from(alone).into()];
         let fenced = self.fenced(&job_requeue, id, token, unlock, fields).await;
         self.wake();
         fenced

@@ -2,7 +2,10 @@
 
 use super::{StoreError, sqlite::Session};
 
-const STEPS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_jobs.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_jobs.sql"),
+    include_str!("../../../migrations/sqlite/0002_crashes.sql"),
+];
 
 /// What `migrate` found and did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,7 +8,7 @@ use super::{
     Store, StoreError,
     statement::{
         Statement, job_alive_attempts, job_mark_expired, job_mark_own, job_orphan, job_routes,
-        job_unresolved,
+        job_unanswered, job_unresolved,
     },
     value::{Row, Value, micros, readable},
 };
@@ -44,12 +44,30 @@ pub struct Unresolved {
     pub recovery_count: u32,
     /// How many of these happened while it ran alone.
     pub solo_count: u32,
+    /// At how many crashes of its runner this attempt was at work; in neither count yet.
+    pub crashes: u32,
     /// How many retries it had.
     pub retry_count: u32,
     /// Whether its deadline and every grace are over.
     pub overdue: bool,
     /// For how long nobody has watched it.
     pub unwatched: Duration,
+}
+
+/// Whom there is no use in asking now.
+#[derive(Clone, Debug, Default)]
+pub struct Silent {
+    /// The executors that cannot answer. What they have waits as it is.
+    pub executors: Vec<String>,
+    /// After how long it waits no longer, because it is failed without an answer.
+    pub give_up_after: Duration,
+}
+
+impl Silent {
+    fn arguments(&self) -> [Value; 2] {
+        let executors = serde_json::Value::from(self.executors.as_slice()).to_string();
+        [executors.into(), micros(self.give_up_after).into()]
+    }
 }
 
 impl Store {
@@ -98,8 +116,8 @@ impl Store {
         self.count(&job_orphan, arguments).await
     }
 
-    /// What recovery has to ask about now, at most 1000 rows, longest waiting first. A row that cannot be
-    /// read is left out and logged.
+    /// What recovery has to ask about now and somebody can answer for, at most 1000 rows, longest waiting
+    /// first. A row that cannot be read is left out and logged.
     ///
     /// # Errors
     ///
@@ -107,9 +125,30 @@ impl Store {
     pub async fn job_unresolved(
         &self,
         overdue_grace: Duration,
+        silent: &Silent,
     ) -> Result<Vec<Unresolved>, StoreError> {
-        let rows = self.database.fetch(&job_unresolved, vec![micros(overdue_grace).into()]).await?;
+        let [executors, give_up_after] = silent.arguments();
+        let arguments = vec![micros(overdue_grace).into(), executors, give_up_after];
+        let rows = self.database.fetch(&job_unresolved, arguments).await?;
         Ok(rows.into_iter().filter_map(readable(unresolved)).collect())
+    }
+
+    /// How many rows wait for executors that cannot answer now, by executor.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the database says.
+    pub async fn job_unanswered(
+        &self,
+        silent: &Silent,
+    ) -> Result<Vec<(String, usize)>, StoreError> {
+        let rows = self.database.fetch(&job_unanswered, silent.arguments().into()).await?;
+        rows.into_iter()
+            .map(|mut row| {
+                let (executor, count): (_, u32) = (row.next()?, row.next()?);
+                Ok((executor, usize::try_from(count).unwrap_or(usize::MAX)))
+            })
+            .collect()
     }
 
     /// The attempts of an executor whose evidence still counts: id, tag, and handle as JSON.
@@ -157,6 +196,7 @@ fn unresolved(row: &mut Row) -> Result<Unresolved, StoreError> {
         report: row.next()?,
         recovery_count: row.next()?,
         solo_count: row.next()?,
+        crashes: row.next()?,
         retry_count: row.next()?,
         overdue: row.next::<Option<bool>>()?.unwrap_or(false),
         unwatched: Duration::from_micros(

@@ -96,7 +96,7 @@ statements! {
     job_alive_attempts job_alive_count job_ask_again job_begin job_by_idempotency_key job_cancel job_claim job_counts job_due job_due_solo job_get
     job_give_up job_handle job_log_get job_log_put job_mark job_mark_expired job_mark_own job_next_due job_orphan
     job_progress job_reattach job_reattached job_release job_renew job_requeue job_retry job_routes job_settle job_solo_waiting
-    job_submit job_submit_params job_unresolved job_work_gone
+    job_submit job_submit_params job_unanswered job_unresolved job_work_gone
     lock_acquire lock_holder lock_release
     replica_announce replica_beat replica_list
     schema_version
@@ -199,6 +199,7 @@ mod tests {
             }
             if to_pending {
                 attempt.into_iter().for_each(cleared);
+                assert!(sql.contains("crashes = 0"), "{} keeps its crashes", statement.name);
             }
         }
     }

@@ -6,7 +6,8 @@
 //!     │         │          │            ├ canceled: stop the work, record the proof
 //!     │         │          │            ├ claim lost: look at the row; leave the work to recovery
 //!     │         │          │            └ host goes away: mark, or stop and release
-//!     │         │          └ unknown: mark; nothing is proven
+//!     │         │          ├ unknown: mark; nothing is proven
+//!     │         │          └ its runner is not up: release; died: mark, and count that
 //!     │         └ lock busy: cancel or release; claim lost: nothing was started
 //!     └ executor unavailable: release
 //! ```
@@ -211,6 +212,22 @@ impl Attempt {
 
     /// `submit` answered with an error. Whether anything runs is asked, not assumed.
     async fn refused(&self, error: api::Error) {
+        match error.kind {
+            // Nothing was sent: nothing runs, nobody is there to be asked, and nothing crashed under it.
+            ErrorKind::Refused => {
+                // If it is back by now, nobody would say so again.
+                if !self.open.executor.standing().takes_jobs() {
+                    self.open.unwell(&error.message);
+                }
+                if self.release(UNAVAILABLE_DELAY, true).await == Some(Fenced::Lost) {
+                    self.untouched().await;
+                }
+                return;
+            }
+            // It died with the job, or of it. Its successor is asked what there is of that.
+            ErrorKind::Crashed | ErrorKind::Hung => return self.died(&error).await,
+            _ => {}
+        }
         if self.prove_gone().await != Work::Gone {
             tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "submission is unresolved");
             return self.mark(PATIENCE).await;
@@ -255,10 +272,13 @@ impl Attempt {
             biased;
             answer = &mut wait => match answer {
                 Ok(ended) => return Some(ended),
-                Err(error) => {
-                    tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "waiting failed");
-                    self.mark(PATIENCE).await;
-                }
+                Err(error) => match error.kind {
+                    ErrorKind::Crashed | ErrorKind::Hung | ErrorKind::Refused => self.died(&error).await,
+                    _ => {
+                        tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "waiting failed");
+                        self.mark(PATIENCE).await;
+                    }
+                },
             },
             wish = self.seat.wish() => match wish {
                 Wish::Cancel => self.stopped().await,

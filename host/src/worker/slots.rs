@@ -1,11 +1,18 @@
-//! How many jobs may run here, by type; and which executor is kept for one job alone.
+//! How many jobs may run here, by type; and which executor is kept for jobs that recovery has found or
+//! looks for, or for one job alone.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::Notify;
+
+use crate::{clock::Moment, job::JobId};
+
+/// How long an executor is kept for a job that nobody has looked at since.
+const KEPT: Duration = Duration::from_secs(30);
 
 /// The slots of one host.
 #[derive(Debug, Default)]
@@ -19,6 +26,7 @@ struct Taken {
     types: HashMap<String, u32>,
     executors: HashMap<String, u32>,
     alone: HashMap<String, u32>,
+    kept: HashMap<String, HashMap<JobId, Moment>>,
 }
 
 /// A taken slot, given back when it is dropped: on every path, a panic's too.
@@ -54,6 +62,48 @@ impl Slots {
     #[must_use]
     pub(super) fn is_alone(&self, executor: &str) -> bool {
         self.lock().alone.get(executor).is_some_and(|jobs| *jobs > 0)
+    }
+
+    /// Keeps new jobs away from that executor until this one is watched there, or is let go of, or
+    /// nobody has looked at it for 30 seconds.
+    pub(super) fn keep(&self, executor: &str, id: JobId) {
+        let until = Moment::now().after(KEPT);
+        self.lock().kept.entry(executor.to_owned()).or_default().insert(id, until);
+    }
+
+    /// Keeps that executor longer for those that it is kept for.
+    pub(super) fn keep_on(&self, executor: &str) {
+        let until = Moment::now().after(KEPT);
+        if let Some(jobs) = self.lock().kept.get_mut(executor) {
+            jobs.values_mut().for_each(|kept| *kept = until);
+        }
+    }
+
+    /// Lets go of what was kept for this job.
+    pub(super) fn let_go(&self, executor: &str, id: JobId) {
+        let mut taken = self.lock();
+        let Some(jobs) = taken.kept.get_mut(executor) else { return };
+        let was = jobs.remove(&id).is_some();
+        if jobs.is_empty() {
+            taken.kept.remove(executor);
+        }
+        drop(taken);
+        if was {
+            self.freed.notify_one();
+        }
+    }
+
+    /// Whether new jobs are kept away from that executor.
+    #[must_use]
+    pub(super) fn is_kept(&self, executor: &str) -> bool {
+        let mut taken = self.lock();
+        let Some(jobs) = taken.kept.get_mut(executor) else { return false };
+        jobs.retain(|_, until| !until.remaining().is_zero());
+        let kept = !jobs.is_empty();
+        if !kept {
+            taken.kept.remove(executor);
+        }
+        kept
     }
 
     /// Takes a slot, whether one is free or not. `alone` keeps the executor for this job.
@@ -106,6 +156,34 @@ fn give_back(counts: &mut HashMap<String, u32>, key: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_executor_is_kept_until_the_last_that_it_is_kept_for_is_let_go_of() {
+        let slots = Slots::default();
+        let [first, second] = [JobId::new(), JobId::new()];
+        slots.keep("local", first);
+        slots.keep("local", first);
+        slots.keep("local", second);
+        assert!(slots.is_kept("local") && !slots.is_kept("docker"));
+        slots.let_go("local", first);
+        assert!(slots.is_kept("local"));
+        slots.let_go("local", second);
+        assert!(!slots.is_kept("local"));
+    }
+
+    #[test]
+    fn an_executor_is_not_kept_for_a_job_that_nobody_looks_at() {
+        let slots = Slots::default();
+        let id = JobId::new();
+        let until = |moment| {
+            slots.lock().kept.entry("local".to_owned()).or_default().insert(id, moment);
+        };
+        until(Moment::now());
+        assert!(!slots.is_kept("local"));
+        until(Moment::now());
+        slots.keep_on("local");
+        assert!(slots.is_kept("local"), "it was looked at in time");
+    }
 
     #[test]
     fn a_slot_comes_back_on_every_path() {

@@ -231,7 +231,11 @@ impl Site {
         let (running, _) = self.running(token).await;
         let (lost, claimed) = self.running(token).await;
         assert_eq!(
-            self.host.store.job_mark(claimed.id, claimed.token, Duration::ZERO).await.unwrap(),
+            self.host
+                .store
+                .job_mark(claimed.id, claimed.token, Duration::ZERO, false)
+                .await
+                .unwrap(),
             Fenced::Held
         );
         let succeeded = Outcome::Succeeded { result: r#"{"mean": 0.50, "n": 3}"#.to_owned() };

@@ -6,9 +6,9 @@ use std::{
 };
 
 use longshore::{
-    job::{Fenced, JobId, NewJob},
+    job::{Crashes, Fenced, JobId, NewJob},
     lifecycle::State,
-    store::{Filter, Schema, Store, Synchronous, Want},
+    store::{Filter, Schema, Silent, Store, Synchronous, Want},
 };
 
 use crate::world::{LEASE, World, canceled_by_ann, ended, new_job, want};
@@ -165,9 +165,10 @@ async fn overdue_is_the_timeout_and_the_larger_of_15_percent_and_the_graces() {
     let placed = world.begun(hurried).await;
     assert_eq!(world.store.job_mark_expired(Duration::from_secs(25)).await.unwrap(), 0);
     while world.store.job_mark_expired(Duration::ZERO).await.unwrap() == 0 {}
-    let rows = world.store.job_unresolved(Duration::ZERO).await.unwrap();
+    let rows = world.store.job_unresolved(Duration::ZERO, &Silent::default()).await.unwrap();
     assert!(rows[0].id == placed.id && rows[0].overdue, "{rows:?}");
-    let rows = world.store.job_unresolved(Duration::from_secs(25)).await.unwrap();
+    let rows =
+        world.store.job_unresolved(Duration::from_secs(25), &Silent::default()).await.unwrap();
     assert!(!rows[0].overdue, "not within its graces");
 }
 
@@ -178,9 +179,12 @@ async fn a_job_that_was_there_at_two_crashes_is_claimed_alone() {
     for _ in 0..2 {
         let placed = world.claim_one().await;
         world.store.job_begin(id, placed.token, "here", None).await.unwrap();
-        let _ = world.store.job_mark(id, placed.token, Duration::ZERO).await.unwrap();
-        let held =
-            world.store.job_requeue(id, placed.token, None, Duration::ZERO, true).await.unwrap();
+        let _ = world.store.job_mark(id, placed.token, Duration::ZERO, false).await.unwrap();
+        let held = world
+            .store
+            .job_requeue(id, placed.token, None, Duration::ZERO, Crashes::of(0, 1))
+            .await
+            .unwrap();
         assert_eq!(held, Fenced::Held);
     }
     world.submit(new_job()).await;

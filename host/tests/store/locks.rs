@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use longshore::{
-    job::{Fenced, JobId, NewJob},
+    job::{Crashes, Fenced, JobId, NewJob},
     lifecycle::{State, Work},
     store::{Begun, LockWanted},
 };
@@ -77,13 +77,19 @@ async fn waiting_for_recovery_keeps_the_lock() {
     let first = holder(&world).await;
     let second = rival(&world).await;
     assert_eq!(
-        world.store.job_mark(first.id, first.token, Duration::ZERO).await.unwrap(),
+        world.store.job_mark(first.id, first.token, Duration::ZERO, false).await.unwrap(),
         Fenced::Held
     );
     assert_eq!(begin(&world, second).await, busy(first.id));
     let requeued = world
         .store
-        .job_requeue(first.id, first.token, Some(first.tag), Duration::from_secs(60), true)
+        .job_requeue(
+            first.id,
+            first.token,
+            Some(first.tag),
+            Duration::from_secs(60),
+            Crashes::of(0, 1),
+        )
         .await
         .unwrap();
     assert_eq!(requeued, Fenced::Held);

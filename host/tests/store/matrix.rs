@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use longshore::{
-    job::{ClaimToken, Fenced},
+    job::{ClaimToken, Crashes, Fenced},
     lifecycle::{State, Work},
 };
 
@@ -80,8 +80,8 @@ async fn perform(world: &World, operation: Operation, on: Placed) -> bool {
         Retry => store.job_retry(id, token, unlock, Duration::ZERO, 3).await,
         Settle(state) => store.job_settle(id, token, unlock, &ended(state, Work::Gone)).await,
         Cancel => store.job_cancel(id, &canceled_by_ann()).await,
-        Mark => store.job_mark(id, token, Duration::ZERO).await,
-        Requeue => store.job_requeue(id, token, unlock, Duration::ZERO, true).await,
+        Mark => store.job_mark(id, token, Duration::ZERO, false).await,
+        Requeue => store.job_requeue(id, token, unlock, Duration::ZERO, Crashes::of(0, 1)).await,
         GiveUp => store.job_give_up(id, token, unlock, "why", Work::Gone).await,
         WorkGone => store.job_work_gone(id, token, unlock).await,
         AskAgain => store.job_ask_again(id, token, Duration::ZERO).await,

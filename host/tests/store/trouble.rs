@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Duration};
 use longshore::{
     job::{JobId, NewJob},
     lifecycle::State,
-    store::{Filter, Schema, Store, StoreError, Synchronous},
+    store::{Filter, Schema, Silent, Store, StoreError, Synchronous},
 };
 
 use crate::world::{LEASE, World, new_job, want};
@@ -124,7 +124,7 @@ async fn a_damaged_row_stands_in_nobodys_way() {
     assert_eq!(claim().await.unwrap().jobs[0].id, watched);
     shell(format!("UPDATE jobs SET attempt_tag = x'00' WHERE id = x'{}'", hex(watched)));
     assert_eq!(world.store.job_mark_own(world.owner).await.unwrap(), 2);
-    let rows = world.store.job_unresolved(Duration::ZERO).await.unwrap();
+    let rows = world.store.job_unresolved(Duration::ZERO, &Silent::default()).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [neighbour]);
 }
 
@@ -242,7 +242,7 @@ async fn a_full_disk_refuses_a_submission_clearly_and_loses_nothing_that_was_acc
     assert_eq!(store.job_get(accepted[0]).await.unwrap().unwrap().params.len(), 100_011);
 }
 
-fn sqlite(path: &Path, statement: &str) -> String {
+pub(crate) fn sqlite(path: &Path, statement: &str) -> String {
     let output = Command::new("sqlite3")
         .arg(path)
         .arg(statement)

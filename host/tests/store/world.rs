@@ -106,7 +106,7 @@ impl World {
         let held = match state {
             State::Running => Fenced::Held,
             State::NeedsRecovery => {
-                self.store.job_mark(placed.id, placed.token, Duration::ZERO).await.unwrap()
+                self.store.job_mark(placed.id, placed.token, Duration::ZERO, false).await.unwrap()
             }
             State::Canceled => self.store.job_cancel(placed.id, &canceled_by_ann()).await.unwrap(),
             end => {

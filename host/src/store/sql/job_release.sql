@@ -3,7 +3,7 @@
 -- The attempt does not count: the next claim gives the same number again unless work was begun.
 -- $1 id, $2 claim token, $3 delay in microseconds, $4 whether begun work is shown to be gone
 UPDATE jobs
-SET state = 'PENDING', attempt = attempt - (work = 'none'), work = 'none', due_at = now_us() + $3, updated_at = now_us(),
+SET state = 'PENDING', attempt = attempt - (work = 'none'), work = 'none', crashes = 0, due_at = now_us() + $3, updated_at = now_us(),
     claim_token = NULL, attempt_tag = NULL, owner = NULL, lease_expires_at = NULL, started_at = NULL, locality = NULL, handle = NULL, report = NULL,
     status_message = NULL, progress = NULL, progress_updated_at = NULL, token_hash = NULL, scoped_permissions = NULL
 WHERE id = $1 AND claim_token = $2 AND state = 'RUNNING'

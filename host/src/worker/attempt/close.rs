@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longshore_plugin_api::{Ended, Ending};
+use longshore_plugin_api::{Ended, Ending, Error, ErrorKind};
 
 use super::{Attempt, PATIENCE};
 use crate::{
@@ -134,7 +134,7 @@ impl Attempt {
         let store = &self.worker.store;
         let unlock = self.job.locked();
         let gone = self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await;
-        let marked = self.marked(Duration::ZERO).await;
+        let marked = self.marked(Duration::ZERO, false).await;
         if (gone, marked) == (Some(Fenced::Held), Some(Fenced::Lost)) {
             self.forget().await;
         }
@@ -143,12 +143,28 @@ impl Attempt {
     /// Lets go of the job. A watch that has failed would fail again at once: `delay` keeps recovery
     /// from running in circles with it.
     pub(super) async fn mark(&self, delay: Duration) {
-        self.marked(delay).await;
+        self.marked(delay, false).await;
     }
 
-    async fn marked(&self, delay: Duration) -> Option<Fenced> {
+    /// What ran the job is not there any more. Recovery asks its successor, as soon as there is one,
+    /// and before that takes new jobs: one that must run alone from now on finds it empty.
+    pub(super) async fn died(&self, error: &Error) {
+        tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "its runner is gone");
+        self.worker.slots.keep(&self.job.executor, self.job.id);
+        self.marked(Duration::ZERO, error.kind != ErrorKind::Refused).await;
+    }
+
+    /// The claim does not count any more, and nothing was ever started under it: that is proof.
+    pub(super) async fn untouched(&self) {
         let store = &self.worker.store;
-        let marked = self.written(|| store.job_mark(self.job.id, self.job.token, delay)).await;
+        let unlock = self.job.locked();
+        self.written(|| store.job_work_gone(self.job.id, self.job.token, unlock)).await;
+    }
+
+    async fn marked(&self, delay: Duration, crashed: bool) -> Option<Fenced> {
+        let store = &self.worker.store;
+        let marked =
+            self.written(|| store.job_mark(self.job.id, self.job.token, delay, crashed)).await;
         self.worker.unwatched.notify_one();
         marked
     }
