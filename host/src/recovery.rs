@@ -15,6 +15,8 @@ mod carry_out;
 mod pass;
 mod plan;
 mod retain;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -68,12 +68,18 @@ impl Recovery {
             Step::StopOverdue => {
                 let error =
                     format!("job {id} ({}) ran out of time while nobody watched it", row.job_type);
-                if self.end(row, open, Outcome::Timeout { error }).await? == Fenced::Held {
+                // Work that has ended by itself before anybody looked is judged by what it left,
+                // however late that is.
+                let ended = self.ended(row, open).await;
+                let timeout = Outcome::Timeout { error };
+                if self.end(row, open, ended, timeout).await? == Fenced::Held {
                     pass.timed_out += 1;
                 }
             }
             Step::StopSuspect { error } => {
-                if self.end(row, open, Outcome::Failed { error }).await? == Fenced::Held {
+                // To ask how it has ended is to wait for it, and whoever did that has died of it.
+                let failed = Outcome::Failed { error };
+                if self.end(row, open, None, failed).await? == Fenced::Held {
                     pass.given_up += 1;
                 }
             }
@@ -128,15 +134,16 @@ impl Recovery {
         Ok(())
     }
 
-    /// Ends a job whose work may still run. Work that has ended by itself before anybody looked is judged
-    /// by what it left, however late that is; what still runs is stopped, and the job ends `otherwise`.
+    /// Ends a job as its work has `ended`; where that is not known the work is stopped, and the job ends
+    /// `otherwise`.
     async fn end(
         &self,
         row: &Unresolved,
         open: Option<&Open>,
+        ended: Option<Outcome>,
         otherwise: Outcome,
     ) -> Result<Fenced, StoreError> {
-        let (outcome, work) = match self.ended(row, open).await {
+        let (outcome, work) = match ended {
             Some(outcome) => (outcome, Work::Gone),
             None => (otherwise, self.stop(row, open).await),
         };
