@@ -18,6 +18,7 @@ use crate::{
     executors::Executors,
     job::{CancelReason, Fenced, Job, NewJob},
     lifecycle::State,
+    plugin::HostedExecutor,
     store::{Schema, Synchronous},
     worker::{self, Running, Watching},
 };
@@ -25,9 +26,24 @@ use crate::{
 const HOUR: Duration = Duration::from_secs(3600);
 const AT_MOST: Duration = Duration::from_secs(60);
 
+const CONFIG: &str = r#"
+[executors.here]
+plugin = "mortal"
+[executors.there]
+plugin = "mortal"
+[jobs.score]
+command = ["true"]
+executor = "here"
+[jobs.count]
+command = ["true"]
+executor = "there"
+"#;
+
 struct Scene {
     store: Store,
     mortal: Arc<Mortal>,
+    /// Another, which lives.
+    other: Arc<Mortal>,
     worker: Arc<Worker>,
     recovery: Arc<Recovery>,
     _running: (Running, Service),
@@ -40,11 +56,11 @@ impl Scene {
         let path = directory.path().join("longshore.db");
         let (store, _) = Store::open(&path, Synchronous::Normal, Schema::Migrate).await.unwrap();
         let mortal = Mortal::new();
-        let executor: Arc<dyn crate::plugin::HostedExecutor> = Arc::clone(&mortal) as _;
-        let executors = Executors::new("here".to_owned(), [("here".to_owned(), executor)]);
-        let text = "[executors.here]\nplugin = \"mortal\"\n\
-                    [jobs.score]\ncommand = [\"true\"]\nexecutor = \"here\"\n";
-        let config = Config::from_toml(text, Path::new("longshore.toml")).unwrap();
+        let other = Mortal::new();
+        let executors = [("here", &mortal), ("there", &other)]
+            .map(|(name, mortal)| (name.to_owned(), Arc::clone(mortal) as Arc<dyn HostedExecutor>));
+        let executors = Executors::new("test".to_owned(), executors);
+        let config = Config::from_toml(CONFIG, Path::new("longshore.toml")).unwrap();
         let owner = ReplicaId(Uuid::new_v4());
         let settings = worker::Settings {
             lease: HOUR,
@@ -71,17 +87,21 @@ impl Scene {
         let recovery =
             Recovery::new(store.clone(), Arc::clone(&worker), owner, settings, HashSet::new());
         let running = (worker.start(), recovery.start());
-        Self { store, mortal, worker, recovery, _running: running, _directory: directory }
+        Self { store, mortal, other, worker, recovery, _running: running, _directory: directory }
     }
 
     async fn submit(&self) -> JobId {
+        self.submit_to("here", "score").await
+    }
+
+    async fn submit_to(&self, executor: &str, job_type: &str) -> JobId {
         let id = JobId::new();
         let job = NewJob {
             id,
-            job_type: "score".to_owned(),
+            job_type: job_type.to_owned(),
             workspace: "default".to_owned(),
             creator: "alice".to_owned(),
-            executor: "here".to_owned(),
+            executor: executor.to_owned(),
             priority: 2,
             due_at: None,
             timeout: HOUR,
@@ -257,6 +277,30 @@ async fn a_job_that_kills_its_executor_whenever_it_is_watched_fails_alone() {
     scene.end(good);
     scene.until_job(good, "the good one succeeded", |job| job.state == State::Succeeded).await;
     assert_eq!(scene.job(good).await.attempt, 1);
+}
+
+#[tokio::test]
+async fn nothing_new_is_started_before_what_was_there_is_found_again() {
+    let scene = Scene::new().await;
+    let [id] = scene.watched().await;
+    scene.die().await;
+    scene.live();
+    scene.until("it is watched again", |now| now.watched.len() == 1).await;
+    scene.die().await;
+    let next = scene.submit().await;
+    scene.mortal.change(|state| state.holds = true);
+    scene.live();
+    // Whoever claims this one has seen the other.
+    let witness = scene.submit_to("there", "count").await;
+    let claimed = async || scene.other.state().watched.contains(&witness.to_string());
+    scene.poll("a later one is started elsewhere", claimed).await;
+    assert_eq!(scene.job(next).await.state, State::Pending);
+    scene.mortal.change(|state| state.holds = false);
+    // It must be alone by now, and is.
+    scene.until("it is watched again", |now| now.watched.len() == 1).await;
+    assert!(scene.is_watched(id));
+    scene.end(id);
+    scene.until("the next is started", |now| now.watched.contains(&next.to_string())).await;
 }
 
 #[tokio::test]

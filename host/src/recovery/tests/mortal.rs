@@ -30,7 +30,7 @@ pub(super) struct State {
     pub(super) stands: bool,
     /// Whether its process is there.
     pub(super) lives: bool,
-    /// Whether what is sent to it does not arrive for now.
+    /// Whether submissions and questions of recovery do not arrive for now.
     pub(super) holds: bool,
     /// How often its process has died.
     pub(super) deaths: u32,
@@ -85,6 +85,20 @@ impl Mortal {
         });
         Box::pin(async move { answer })
     }
+
+    /// An answer to a question that may be on its way for a while.
+    fn held<'a, T: Send + 'static>(
+        &'a self,
+        verb: &'static str,
+        answer: impl FnOnce(&mut State) -> T + Send + 'a,
+    ) -> Answer<'a, T> {
+        self.change(|state| *state.calls.entry(verb).or_default() += 1);
+        Box::pin(async {
+            let mut state = self.0.subscribe();
+            drop(state.wait_for(|state| !state.holds).await.expect("it is there"));
+            self.answer("arrived", answer).await
+        })
+    }
 }
 
 /// Somebody who is waited for, as long as somebody waits.
@@ -129,17 +143,10 @@ impl HostedExecutor for Mortal {
     }
 
     fn submit<'a>(&'a self, job: &'a Job) -> Answer<'a, Option<Handle>> {
-        Box::pin(async {
-            let mut state = self.0.subscribe();
-            // The call counts from its beginning.
-            let _ = self.called("submit");
-            drop(state.wait_for(|state| !state.holds).await.expect("it is there"));
-            let id = job.job_id.clone();
-            let started = self.answer("started", |state| {
-                state.work.insert(id);
-                None
-            });
-            started.await
+        let id = job.job_id.clone();
+        self.held("submit", |state| {
+            state.work.insert(id);
+            None
         })
     }
 
@@ -168,7 +175,7 @@ impl HostedExecutor for Mortal {
     }
 
     fn recover<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, Vec<Verdict>> {
-        self.answer("recover", |state| {
+        self.held("recover", |state| {
             let found = |attempt: &Attempt| {
                 if state.work.contains(&attempt.job_id) { Found::Here } else { Found::Gone }
             };
