@@ -9,7 +9,8 @@
 //! ```
 //!
 //! What is always true: an executor that fails, hangs, omits an attempt or answers nonsense changes
-//! nothing; a verdict counts only if the row still has the claim token that it was asked about.
+//! nothing; a verdict counts only if the row still has the claim token that it was asked about. Rows of an
+//! executor whose process is not up are neither asked about nor written: the host asks for a pass when it is.
 
 mod carry_out;
 mod pass;
