@@ -194,15 +194,13 @@ impl Recovery {
 
     /// The executors whose process is not up. When it is, the host asks for a pass at once.
     fn silent(&self) -> Silent {
-        let executors = self.worker.executors().iter();
-        let down = executors.filter(|open| !open.executor.standing().answers());
-        let executors = down
-            .map(|open| {
-                self.worker.keep_on(&open.name);
-                open.name.clone()
-            })
-            .collect();
-        Silent { executors, give_up_after: self.settings.rules.give_up_after }
+        let executors = self.worker.executors().silent();
+        // What they had is looked at first when they are back, however long that takes.
+        executors.iter().for_each(|executor| self.worker.keep_on(executor));
+        Silent {
+            executors: executors.into_iter().map(str::to_owned).collect(),
+            give_up_after: self.settings.rules.give_up_after,
+        }
     }
 
     async fn count_unanswered(&self, silent: &Silent, pass: &mut Pass) -> Result<(), StoreError> {

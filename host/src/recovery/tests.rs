@@ -162,8 +162,7 @@ impl Scene {
         self.mortal.change(|state| (state.stands, state.lives) = (true, true));
         let open = self.worker.executors().get("here").unwrap();
         let _ = open.well();
-        self.store.wake();
-        self.worker.unwatched().notify_one();
+        self.worker.executor_is_up();
     }
 
     async fn cancel(&self, id: JobId) {

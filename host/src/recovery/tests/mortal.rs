@@ -127,11 +127,7 @@ impl HostedExecutor for Mortal {
     }
 
     fn standing(&self) -> Standing {
-        if self.0.borrow().stands {
-            Standing::Ready
-        } else {
-            Standing::Restarting { at: Moment::now() }
-        }
+        if self.0.borrow().stands { Standing::Ready } else { Standing::Restarting(Moment::now()) }
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {
@@ -210,14 +206,6 @@ impl HostedExecutor for Mortal {
 
     fn health(&self) -> Answer<'_, ()> {
         self.answer("health", |_| ())
-    }
-
-    fn check_requirements(&self) -> Answer<'_, ()> {
-        self.answer("check_requirements", |_| ())
-    }
-
-    fn start(&self) -> Answer<'_, ()> {
-        self.answer("start", |_| ())
     }
 
     fn stop(&self, _: Duration) -> Answer<'_, ()> {
