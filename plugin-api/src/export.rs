@@ -124,9 +124,14 @@ pub const fn header<P: Plugin>() -> LibHeader {
 }
 
 extern "C" fn root<P: Plugin>() -> RootModuleResult {
-    let root = PluginRoot { describe: describe::<P>, open: open::<P> }.leak_into_prefix();
     // SAFETY: erased here, restored by the host as the type that `header` names.
-    RResult::ROk(unsafe { root.to_prefix_ref().cast::<ErasedPrefix>() })
+    RResult::ROk(unsafe { root_of::<P>().to_prefix_ref().cast::<ErasedPrefix>() })
+}
+
+/// What a host finds behind the header, for whoever has the executor linked.
+#[must_use]
+pub fn root_of<P: Plugin>() -> PluginRootRef {
+    PluginRoot { describe: describe::<P>, open: open::<P> }.leak_into_prefix()
 }
 
 extern "C" fn describe<P: Plugin>() -> RString {
