@@ -73,6 +73,8 @@ mod guard;
 mod host;
 mod job;
 pub mod layout;
+#[cfg(feature = "load")]
+pub mod load;
 mod logging;
 pub mod note;
 mod runtime;
