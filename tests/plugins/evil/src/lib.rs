@@ -212,7 +212,7 @@ impl Executor for Evil {
             return Err(Error::not_found("this attempt was never submitted, or is forgotten"));
         };
         let guard = self.deed("wait", Some(&run)) == Some(Deed::Panic(Panic::Guard));
-        let _guard = guard.then_some(panics::PanicsWhenDropped);
+        let _guard = guard.then(|| panics::PanicsWhenDropped);
         self.act_on("wait", attempt).await?;
         let ending = run.ended().await;
         Ok(match ending {
