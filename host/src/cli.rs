@@ -77,9 +77,12 @@ enum Command {
 /// Does what the process's arguments say, and answers with its exit code.
 #[must_use]
 pub fn main() -> i32 {
-    // Before anything else: it is not for people, and settles before there is a second thread.
-    if std::env::args_os().nth(1).is_some_and(|command| command == runner::COMMAND) {
-        return runner::child();
+    // Before anything else: these are not for people, and settle before there is a second thread.
+    let mut words = std::env::args_os().skip(1);
+    match words.next() {
+        Some(word) if word == runner::COMMAND => return runner::child(),
+        Some(word) if word == plugin::CHECK => plugin::check_child(words.next().as_deref()),
+        _ => {}
     }
     run().code()
 }

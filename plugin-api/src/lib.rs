@@ -53,6 +53,8 @@
 //! and leave `panic = "unwind"` (the default) in its profile: a panic then becomes an [`Error`] of one
 //! call instead of the end of the process. Install it by rename, never by writing over the old file.
 //!
+//! Features for others than plugins: `load` (hosts), `testkit` (tests of plugins).
+//!
 //! To read, in this order:
 //!
 //! 1. [`Executor`] is the trait. All of it runs on a `tokio` runtime of the plugin's own, and what it
@@ -78,6 +80,8 @@ pub mod load;
 mod logging;
 pub mod note;
 mod runtime;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod wire;
 
 pub use error::{Error, ErrorKind};

@@ -1,5 +1,6 @@
 //! `longshore plugin`: what is in the plugin directory.
 
+mod check;
 mod inspect;
 pub(super) mod list;
 mod lock;
@@ -8,9 +9,10 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::check::{CHILD as CHECK, child as check_child};
 use super::{error::CliError, exit::Exit, output::Output};
 
-/// Looks at plugins without running them
+/// Looks at plugins, and tries them out
 #[derive(Args, Debug)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Plugin {
@@ -23,6 +25,7 @@ enum Command {
     List(list::List),
     Inspect(inspect::Inspect),
     Lock(lock::Lock),
+    Check(check::Check),
 }
 
 impl Plugin {
@@ -31,6 +34,7 @@ impl Plugin {
             Command::List(command) => command.run(config, output),
             Command::Inspect(command) => command.run(config, output),
             Command::Lock(command) => command.run(config, output),
+            Command::Check(command) => command.run(output),
         }
     }
 }

@@ -37,7 +37,6 @@ use std::{
 use longshore_plugin_api::Error;
 
 pub(crate) use self::child::child;
-#[expect(unused_imports, reason = "what supervises runners takes these")]
 pub(super) use self::{
     child::inherited as soft_limits,
     death::{Death, Why},
