@@ -21,7 +21,8 @@ case $verb in
 facts) ok '{"isolation":"process","reattach":true}' ;;
 submit)
     [ $# -gt 0 ] || error invalid_job "at.sh runs commands, no functions"
-    mkdir -p "$home"
+    mkdir -p "${home%/*}"
+    mkdir "$home" 2>/dev/null || error already_exists "this attempt was submitted before"
     mv "$LONGSHORE_PARAMS" "$home/params.json"
     export LONGSHORE_PARAMS="$home/params.json" LONGSHORE_RESULT="$home/result.json"
     cd "$home"

@@ -38,7 +38,11 @@ def submit(job):
     home = STATE / job["attempt_tag"]
     if "command" not in job["run"]:
         raise Refused("invalid_job", "pool.py runs commands, no functions")
-    home.mkdir(parents=True, mode=0o700)
+    STATE.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700)
+    except FileExistsError:
+        raise Refused("already_exists", f"attempt {home.name} was submitted before") from None
     (home / "params.json").write_text(json.dumps(job["params"]))
     names = {"JOB_ID": job["job_id"], "ATTEMPT": str(job["attempt"]), "ATTEMPT_TAG": home.name,
              "PARAMS": str(home / "params.json"), "RESULT": str(home / "result.json")}

@@ -94,7 +94,8 @@ pub trait Executor: Send + Sync + Sized + 'static {
 
     /// Starts the work of one attempt and returns what it takes to find it again. May take minutes;
     /// [`cancel`](Self::cancel) may come meanwhile. An error of a `retry`able kind (`Unavailable`,
-    /// `Exhausted`) promises that nothing was started.
+    /// `Exhausted`) promises that nothing was started. A tag that is here already starts nothing: it is
+    /// `AlreadyExists`, or answered with the handle that it has.
     fn submit(&self, job: Job) -> impl Future<Output = Result<Option<Handle>, Error>> + Send;
 
     /// Answers when the work has ended and nothing of it runs any more. Repeatable: the same answer

@@ -38,9 +38,11 @@ pub enum Refused {
     /// There is no root in it.
     #[error("it has the note of a plugin, but does not export one")]
     NoRoot,
-    /// Its header is of another `abi_stable`.
-    #[error("built with another abi_stable: {0}")]
-    Header(String),
+    /// Its header is of another `abi_stable`; all of it goes to the log at level `debug`.
+    #[error(
+        "its header is not that of abi_stable 0.11; rebuild it with a released longshore-plugin-api"
+    )]
+    Header,
     /// Its header does not say how its memory is laid out.
     #[error("it hides its layout")]
     NoLayout,
@@ -85,7 +87,11 @@ pub fn load(path: &Path) -> Result<Loaded, Refused> {
     let header =
         unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) };
     let header: AbiHeaderRef = *header.map_err(|_| Refused::NoRoot)?;
-    let header = header.upgrade().map_err(|e| Refused::Header(e.to_string()))?;
+    let header = header.upgrade().map_err(|e| {
+        // The whole text is a page.
+        tracing::debug!("{e}");
+        Refused::Header
+    })?;
     let theirs = header.layout().ok_or(Refused::NoLayout)?;
     let ours = <PluginRootRef as StableAbi>::LAYOUT;
     layout::compatible(ours, theirs).map_err(Refused::Layout)?;
@@ -126,7 +132,9 @@ fn hint(text: &str) -> &'static str {
     } else if text.contains("GLIBC_") {
         "; ask for a build for this system's older glibc"
     } else if text.contains("cannot open shared object file") {
-        "; install the library that it names"
+        "; install the library that it names where the system looks for libraries (a plugin is loaded from a private copy, and nothing lies beside that)"
+    } else if text.contains("static TLS block") {
+        "; its thread-local memory is for programs that start with it; build it without `-ftls-model=initial-exec`"
     } else {
         ""
     }

@@ -8,7 +8,14 @@ use std::{
 };
 
 /// What is built: the host, and the plugins that the tests load.
-const PACKAGES: [&str; 4] = ["longshore", "longshore-command", "longshore-local", "longshore-noop"];
+const PACKAGES: [&str; 6] = [
+    "longshore",
+    "longshore-command",
+    "longshore-evil",
+    "longshore-local",
+    "longshore-noop",
+    "longshore-smallest",
+];
 
 /// Where the binaries are.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ pub mod built;
 pub mod chance;
 pub mod client;
 pub mod disk;
+pub mod fixture;
 pub mod history;
 pub mod host;
 pub mod leftovers;

@@ -11,6 +11,7 @@ mod command;
 mod crashes;
 mod examples;
 mod exclusive;
+mod kit;
 mod payloads;
 mod queue;
 mod refusals;

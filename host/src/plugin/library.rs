@@ -23,7 +23,7 @@ fn problem(why: &Refused, note: &Note<'_>) -> PluginProblem {
     let code = match why {
         Refused::Linker(_) => Code::Load,
         Refused::NoRoot => Code::NotAPlugin,
-        Refused::Header(_) | Refused::NoLayout | Refused::Root(_) => Code::Layout,
+        Refused::Header | Refused::NoLayout | Refused::Root(_) => Code::Layout,
         Refused::Layout(first) => {
             let message = format!(
                 "its memory layout is not that of plugin API {} ({first}); rebuild it with a released longshore-plugin-api",

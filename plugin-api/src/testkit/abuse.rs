@@ -40,7 +40,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 /// How long tests that could go on for ever do.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(4);
 
 /// Whether a quick job still runs: the executor has survived.
 async fn survives(bench: &Bench, exec: &super::executor::Exec) -> Tried {

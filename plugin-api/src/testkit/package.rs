@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -58,18 +59,19 @@ fn preflight(package: &Package) -> Tried {
 }
 
 fn exports(package: &Package) -> Tried {
-    match &*package.exports {
-        [] => skip("its section headers are stripped"),
-        [_] => Ok(()),
-        several => {
-            let more = several.len() - 1;
-            warn(format!("it exports {more} symbols more than its header: {}", listed(several)))
-        }
+    if package.exports.is_empty() {
+        return skip("no symbol of it could be read");
     }
+    let header = ROOT_MODULE_LOADER_NAME;
+    let more: Vec<_> = package.exports.iter().filter(|name| *name != header).collect();
+    if more.is_empty() {
+        return Ok(());
+    }
+    warn(format!("beside its header it exports {}", listed(&more)))
 }
 
-fn listed(names: &[String]) -> String {
-    let mut text = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+fn listed(names: &[&String]) -> String {
+    let mut text = names.iter().take(5).map(|name| &***name).collect::<Vec<_>>().join(", ");
     if names.len() > 5 {
         text.push_str(", ...");
     }
@@ -80,7 +82,7 @@ fn unwinds(package: &Package) -> Tried {
     match package.note.as_ref().and_then(|note| note.get("panic")?.as_str()) {
         Some("unwind") => Ok(()),
         Some(other) => warn(format!("it is built with `panic = \"{other}\"`")),
-        None => skip("it has no note"),
+        None => skip("no note of it could be read"),
     }
 }
 

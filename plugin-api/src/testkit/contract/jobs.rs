@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::stopping::gone;
 use crate::{
     Ended, Ending, ErrorKind,
     testkit::{
-        bench::{Bench, GRACE, QUICK},
+        bench::{Bench, GRACE, QUICK, attempt_of},
         executor::Trouble,
-        report::{Outcome, Tried, fail, skip},
+        report::{Outcome, Tried, fail, skip, warn},
     },
     wire::Verb,
 };
@@ -112,15 +113,22 @@ pub(super) fn duplicate(bench: &Bench) -> Tried {
         let exec = bench.started("one").await?;
         let job = bench.job(&bench.sample.long)?;
         let first = bench.submit(&exec, &job).await?;
-        match exec.submit(&job).await {
+        let again = match exec.submit(&job).await {
             Ok(handle) if handle == first.handle => Ok(()),
             Ok(handle) => fail(format!(
                 "submitted twice it is two pieces of work: {:?}, then {handle:?}",
                 first.handle
             )),
             Err(Trouble::Said { error, .. }) if error.kind == ErrorKind::AlreadyExists => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+            Err(Trouble::Said { error, .. }) => {
+                warn(format!("the error is {:?}, not AlreadyExists: {error}", error.kind))
+            }
+            Err(Trouble::Broken(outcome)) => Err(outcome),
+        };
+        // Whatever it says of the second, the first is what it was.
+        gone(exec.cancel(&first, GRACE).await?)?;
+        exec.wait(&first).await?;
+        again
     })
 }
 
@@ -131,7 +139,7 @@ pub(super) fn many(bench: &Bench) -> Tried {
         let mut attempts = Vec::new();
         for _ in 0..64 {
             let job = bench.job(&bench.sample.quick)?;
-            attempts.push(crate::testkit::bench::attempt_of(&job));
+            attempts.push(attempt_of(&job));
             let payload = serde_json::to_string(&job)
                 .or_else(|error| fail(format!("no such job: {error}")))?;
             calls.spawn(exec.begin(Verb::Submit.name(), payload)?);
@@ -177,7 +185,7 @@ pub(super) fn forget(bench: &Bench) -> Tried {
         for _ in 0..3 {
             exec.forget(&attempt).await?;
         }
-        let stranger = crate::testkit::bench::attempt_of(&bench.job(&bench.sample.quick)?);
+        let stranger = attempt_of(&bench.job(&bench.sample.quick)?);
         Ok(exec.forget(&stranger).await?)
     })
 }

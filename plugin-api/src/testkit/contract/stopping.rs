@@ -62,12 +62,17 @@ pub(super) fn after_end(bench: &Bench) -> Tried {
 pub(super) fn stop(bench: &Bench) -> Tried {
     bench.run(async {
         let exec = bench.started("one").await?;
-        let _running = bench.long(&exec).await?;
+        let running = bench.long(&exec).await?;
         let quick = bench.quick(&exec).await?;
         exec.wait(&quick).await?;
         exec.stop(GRACE).await?;
         exec.close();
-        Ok(())
+        if !bench.sample.survives {
+            return Ok(());
+        }
+        let next = bench.started("one").await?;
+        super::recovery::running(&next, &running).await?;
+        gone(next.cancel(&running, GRACE).await?)
     })
 }
 

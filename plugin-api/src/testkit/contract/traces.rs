@@ -10,7 +10,7 @@ use crate::testkit::{
 };
 
 /// How often an executor is opened, used and closed.
-const TURNS: usize = 20;
+const TURNS: usize = 12;
 /// What may come and go by chance.
 const SLACK: usize = 4;
 /// Threads for blocking work wait 10 s for more of it.

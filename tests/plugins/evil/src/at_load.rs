@@ -10,7 +10,7 @@ use crate::{Config, crash};
 
 const KEY: usize = "EVIL_LOAD=".len();
 
-/// One of `none exit segv hang print slow panic bad-schema remote-ref`, filled up with `-`.
+/// One of `none exit segv hang print slow panic open lax bad-schema remote-ref`, filled up with `-`.
 #[used]
 static EVIL_LOAD: [u8; 20] = *b"EVIL_LOAD=none------";
 
@@ -37,6 +37,11 @@ extern "C" fn at_load() {
     }
 }
 
+/// Whether settings that make no sense are taken for none.
+pub(crate) fn is_lax() -> bool {
+    chosen() == "lax"
+}
+
 /// The schema of the configuration, or what it is told to be instead: all that `describe` runs of an
 /// author's code.
 pub(crate) struct Described;
@@ -44,10 +49,11 @@ pub(crate) struct Described;
 impl Described {
     #[expect(clippy::disallowed_methods, reason = "slow, as asked")]
     pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let schema = Config::json_schema(generator);
+        let mut schema = Config::json_schema(generator);
         match chosen().as_str() {
             "slow" => thread::sleep(Duration::from_millis(200)),
             "panic" => panic!("asked to panic in describe"),
+            "open" => drop(schema.remove("additionalProperties")),
             "bad-schema" => return json_schema!({ "$ref": "#/$defs/nowhere" }),
             "remote-ref" => return json_schema!({ "$ref": "https://example.com/schema.json" }),
             _ => {}

@@ -57,7 +57,10 @@ struct Settings(Config);
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Config::deserialize(deserializer).map(Self)
+        match Config::deserialize(deserializer) {
+            Err(_) if at_load::is_lax() => Ok(Self(Config::default())),
+            config => config.map(Self),
+        }
     }
 }
 
@@ -218,6 +221,7 @@ impl Executor for Evil {
         Ok(match ending {
             Ending::Succeeded { .. } if self.lies(Lie::Result, Some(&run)) => lies::result(),
             Ending::Succeeded { .. } if self.lies(Lie::Huge, Some(&run)) => lies::huge()?,
+            _ if self.lies(Lie::Ending, Some(&run)) => lies::ending(),
             ending => ending,
         }
         .into())
@@ -267,8 +271,9 @@ impl Executor for Evil {
     }
 
     async fn logs(&self, attempt: &Attempt, offset: u64) -> Result<LogChunk, Error> {
-        self.act_on("logs", attempt).await?;
-        Ok(LogChunk { offset, next_offset: offset, end: true, ..LogChunk::default() })
+        let run = self.act_on("logs", attempt).await?;
+        let end = !self.lies(Lie::Logs, run.as_deref());
+        Ok(LogChunk { offset, next_offset: offset, end, ..LogChunk::default() })
     }
 
     async fn health(&self) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Answers that are not true, or not even answers.
 #![expect(unsafe_code, reason = "a `RawValue` that is no JSON cannot be had otherwise")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use longshore_plugin_api::{
     Attempt, Ending, Error, ErrorKind, Facts, Found, Handle, Host, Scope, Verdict,
@@ -26,6 +26,13 @@ pub(crate) fn result() -> Ending {
 /// A result that is too large for every host.
 pub(crate) fn huge() -> Result<Ending, Error> {
     Ending::succeeded(&"x".repeat(HUGE))
+}
+
+/// Another one each time.
+pub(crate) fn ending() -> Ending {
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    let n = TIMES.fetch_add(1, Ordering::Relaxed);
+    Ending::Interrupted { message: format!("evil has been asked {n} times before") }
 }
 
 /// A handle that is too large.

@@ -100,6 +100,8 @@ deeds! {
         Facts = "lie-facts",
         Kind = "lie-kind",
         Progress = "lie-progress",
+        Ending = "lie-ending",
+        Logs = "lie-logs",
         TagTwice = "lie-tag-twice",
     }
     Talk {

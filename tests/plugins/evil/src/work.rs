@@ -32,6 +32,8 @@ pub(crate) struct Wish {
     millis: u64,
     /// Runs until this file exists.
     hold: Option<PathBuf>,
+    /// Fails when it ends.
+    fail: bool,
 }
 
 /// One attempt.
@@ -40,7 +42,8 @@ pub(crate) struct Run {
     pub(crate) handle: Handle,
     wish: Wish,
     since: Instant,
-    success: Ending,
+    /// How it ends by itself.
+    own_end: Ending,
     ending: watch::Sender<Option<Ending>>,
 }
 
@@ -50,18 +53,22 @@ impl Run {
         let wish: Wish = serde_json::from_str(job.params.get())
             .map_err(|error| Error::invalid_job(error.to_string()).at("/params"))?;
         let (pid, run) = (process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-        let success = Ending::succeeded(&json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": pid,
-            "attempt": job.attempt,
-            "run": run,
-        }))?;
+        let own_end = if wish.fail {
+            Ending::failed("failed, as asked")
+        } else {
+            Ending::succeeded(&json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "pid": pid,
+                "attempt": job.attempt,
+                "run": run,
+            }))?
+        };
         Ok(Arc::new(Self {
             mode: wish.evil,
             handle: Handle { version: 1, data: json!({ "pid": pid, "run": run }) },
             wish,
             since: Instant::now(),
-            success,
+            own_end,
             ending: watch::Sender::new(None),
         }))
     }
@@ -81,7 +88,7 @@ impl Run {
 
     /// Ends it this way, unless it has ended.
     pub(crate) fn end(&self, ending: Ending) {
-        // What is over has succeeded, even if nobody has looked yet.
+        // What is over has ended by itself, even if nobody has looked yet.
         self.end_if_over();
         self.settle(ending);
     }
@@ -89,7 +96,7 @@ impl Run {
     fn end_if_over(&self) {
         let held = self.wish.hold.as_ref().is_some_and(|file| !file.exists());
         if !held && self.since.elapsed() >= Duration::from_millis(self.wish.millis) {
-            self.settle(self.success.clone());
+            self.settle(self.own_end.clone());
         }
     }
 

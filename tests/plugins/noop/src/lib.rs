@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -65,9 +68,11 @@ struct Noop {
 
 #[derive(Clone)]
 struct Run {
-    wish: std::sync::Arc<Wish>,
+    wish: Arc<Wish>,
     result: Box<RawValue>,
     cancel: watch::Sender<bool>,
+    /// It has ended by itself: `cancel` changes nothing any more.
+    over: Arc<AtomicBool>,
 }
 
 impl Noop {
@@ -152,7 +157,8 @@ impl Executor for Noop {
         } else {
             RawValue::NULL.to_owned()
         };
-        let run = Run { wish: wish.into(), result, cancel: watch::Sender::new(false) };
+        let cancel = watch::Sender::new(false);
+        let run = Run { wish: wish.into(), result, cancel, over: Arc::default() };
         self.runs().insert(job.attempt_tag, run);
         Ok(None)
     }
@@ -160,7 +166,7 @@ impl Executor for Noop {
     async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
         self.panic_if("wait");
         let run = self.runs().get(&attempt.attempt_tag).cloned();
-        let Some(Run { wish, result, cancel }) = run else {
+        let Some(Run { wish, result, cancel, over }) = run else {
             return Ok(Ending::Succeeded { result: RawValue::NULL.to_owned() }.into());
         };
         assert!(wish.panic.as_deref() != Some("wait"), "asked to panic in wait");
@@ -189,7 +195,7 @@ impl Executor for Noop {
             _ = canceled.wait_for(|canceled| *canceled) => {
                 return Ok(Ending::Canceled { message: "canceled, as asked".to_owned() }.into());
             }
-            () = end => {}
+            () = end => over.store(true, Ordering::Relaxed),
         }
         assert!(wish.panic.as_deref() != Some("end"), "asked to panic in end");
         let transient = match wish.fail {
@@ -203,7 +209,9 @@ impl Executor for Noop {
 
     async fn cancel(&self, attempt: &Attempt, _: Duration) -> Result<Work, Error> {
         self.panic_if("cancel");
-        if let Some(run) = self.runs().get(&attempt.attempt_tag) {
+        if let Some(run) = self.runs().get(&attempt.attempt_tag)
+            && !run.over.load(Ordering::Relaxed)
+        {
             run.cancel.send_replace(true);
         }
         Ok(Work::Gone)

@@ -38,3 +38,8 @@ impl Executor for Smallest {
 }
 
 export_executor!(Smallest);
+
+#[cfg(test)]
+mod tests {
+    longshore_plugin_api::conformance!(super::Smallest);
+}
