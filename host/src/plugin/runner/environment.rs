@@ -34,7 +34,14 @@ const OURS: &str = "LONGSHORE_";
 /// The variables of a runner: the usual ones and those of `pass`, which are names, or starts of names
 /// with a `*` behind.
 pub(in crate::plugin) fn environment(pass: &[String]) -> Vec<(OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| is_passed(name, pass)).collect()
+    of(std::env::vars_os(), pass)
+}
+
+fn of(
+    all: impl Iterator<Item = (OsString, OsString)>,
+    pass: &[String],
+) -> Vec<(OsString, OsString)> {
+    all.filter(|(name, _)| is_passed(name, pass)).collect()
 }
 
 fn is_passed(name: &OsStr, pass: &[String]) -> bool {
@@ -51,24 +58,22 @@ fn is_passed(name: &OsStr, pass: &[String]) -> bool {
 mod tests {
     use super::*;
 
+    fn names(pass: &[&str]) -> Vec<String> {
+        let all = ["HOME", "LC_ALL", "ACME_KEY", "TOKEN", "TOKENS", "LONGSHORE_TOKEN"];
+        let pass: Vec<_> = pass.iter().map(|&pattern| pattern.to_owned()).collect();
+        let passed = of(all.into_iter().map(|name| (name.into(), "x".into())), &pass);
+        passed.into_iter().map(|(name, _)| name.into_string().unwrap()).collect()
+    }
+
     #[test]
     fn a_runner_gets_what_is_usual_and_what_it_is_to_get() {
-        let pass = ["ACME_*".to_owned(), "TOKEN".to_owned(), "*".to_owned()];
-        let passed = |name: &str, pass| is_passed(OsStr::new(name), pass);
-        for (name, usual) in [
-            ("HOME", true),
-            ("LC_ALL", true),
-            ("ACME_KEY", false),
-            ("TOKEN", false),
-            ("TOKENS", false),
-        ] {
-            assert_eq!(passed(name, &[]), usual, "{name}");
-        }
-        assert!(passed("ACME_KEY", &pass[..2]) && passed("TOKEN", &pass[..2]));
-        assert!(!passed("TOKENS", &pass[..2]) && passed("TOKENS", &pass));
-        assert!(!passed("LONGSHORE_TOKEN", &pass), "whatever is asked for");
-        let own = |name: &str, pass| environment(pass).iter().any(|(own, _)| own == name);
-        assert!(own("PATH", &[]));
-        assert!(!own("CARGO_MANIFEST_DIR", &[]) && own("CARGO_MANIFEST_DIR", &pass[2..]));
+        assert_eq!(names(&[]), ["HOME", "LC_ALL"]);
+        assert_eq!(names(&["ACME_*", "TOKEN"]), ["HOME", "LC_ALL", "ACME_KEY", "TOKEN"]);
+        let most = ["HOME", "LC_ALL", "ACME_KEY", "TOKEN", "TOKENS"];
+        assert_eq!(names(&["*", "LONGSHORE_TOKEN"]), most, "never our own");
+        let own = environment(&["*".to_owned()]);
+        assert!(std::env::vars_os().all(|pair| {
+            own.contains(&pair) || pair.0.as_encoded_bytes().starts_with(OURS.as_bytes())
+        }));
     }
 }
