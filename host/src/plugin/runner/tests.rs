@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -345,6 +346,40 @@ async fn what_a_thread_of_the_plugin_says_is_heard_until_the_end_and_refused_aft
     act(&live, "log:1").await.unwrap();
     live.end(SOON).await;
     assert!(place.ear.heard("record 0"), "what was said before the end is heard");
+}
+
+/// This test is its own host: that one, started with [`AS_HOST`], has a runner and waits to be killed.
+#[tokio::test]
+async fn a_killed_host_leaves_no_runner_not_even_one_that_is_stopped() {
+    const AS_HOST: &str = "RUNNER_TEST_HOST";
+    const NAME: &str = "a_killed_host_leaves_no_runner_not_even_one_that_is_stopped";
+    if let Some(how) = std::env::var_os(AS_HOST) {
+        let place = Place::new();
+        let live = place.open().await;
+        if how == "stopped" {
+            let pid = rustix::process::Pid::from_raw(live.pid() as i32).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        }
+        println!("runner={}", live.pid());
+        return std::future::pending().await;
+    }
+    for how in ["running", "stopped"] {
+        let mut host = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([&format!("plugin::runner::tests::{NAME}"), "--exact", "--nocapture"])
+            .env(AS_HOST, how)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(host.stdout.take().unwrap()).lines();
+        let mut pids = lines
+            .map_while(Result::ok)
+            .filter_map(|line| line.split_once("runner=").map(|(_, pid)| pid.to_owned()));
+        let pid = pids.next().expect("it says whom it has");
+        assert!(lives(&pid));
+        host.kill().unwrap();
+        host.wait().unwrap();
+        until("the runner ends", || !lives(&pid)).await;
+    }
 }
 
 #[tokio::test]
