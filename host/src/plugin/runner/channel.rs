@@ -43,6 +43,8 @@ pub(super) struct Channel {
     socket: AsyncFd<OwnedFd>,
     waiting: Mutex<VecDeque<Packet>>,
     more: Notify,
+    /// What fits into a packet.
+    most: usize,
     /// Where a long payload goes, where there are no files in memory.
     scratch: PathBuf,
 }
@@ -76,8 +78,10 @@ impl Channel {
     pub(super) fn new(socket: OwnedFd, scratch: PathBuf) -> io::Result<Self> {
         // Less is slower, and no worse.
         let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
+        // What is larger than the buffer is never taken, and half of it is the kernel's own.
+        let most = MAX_PACKET.min(sockopt::socket_send_buffer_size(&socket)? / 2);
         let socket = watched(socket, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { socket, waiting: Mutex::default(), more: Notify::new(), scratch })
+        Ok(Self { socket, waiting: Mutex::default(), more: Notify::new(), most, scratch })
     }
 
     /// Sends a frame, or keeps it until there is room.
@@ -91,34 +95,29 @@ impl Channel {
         let len = u32::try_from(payload.len()).ok().filter(|len| *len as usize <= MAX_PAYLOAD);
         let len = len.ok_or(Unsent::TooLong(payload.len()))?;
         tracing::trace!(?kind, ?verb, id, len, "sent");
-        let mut header = Header { kind, verb, id, len, apart: HEADER + payload.len() > MAX_PACKET };
-        if !header.apart {
-            let (head, body) = (header.encode(), payload.as_bytes());
-            // Held over the call, which never waits: frames leave in the order in which they were
-            // given, or a call that nobody wants any more would arrive after that news.
-            let mut waiting = self.waiting();
-            let sent = if waiting.is_empty() {
-                self.put(&[IoSlice::new(&head), IoSlice::new(body)], None)
-            } else {
-                Err(Errno::AGAIN)
-            };
-            match sent {
-                Ok(()) => return Ok(()),
-                Err(Errno::MSGSIZE) => header.apart = true,
-                Err(errno) if passes(errno) => {
-                    let bytes = [&head[..], body].concat();
-                    waiting.push_back(Packet { kind, id, bytes, file: None });
-                    self.more.notify_one();
-                    return Ok(());
-                }
-                Err(errno) => return Err(unsent(errno)),
+        let header = Header { kind, verb, id, len, apart: HEADER + payload.len() > self.most };
+        let (head, body, file) = if header.apart {
+            let file = payload::write(payload, &self.scratch).map_err(Unsent::Refused)?;
+            (header.encode(), &[][..], Some(file))
+        } else {
+            (header.encode(), payload.as_bytes(), None)
+        };
+        // Held over the call, which never waits: frames leave in the order in which they were given, or
+        // a call that nobody wants any more would arrive after that news.
+        let mut waiting = self.waiting();
+        let sent = if waiting.is_empty() {
+            self.put(&[IoSlice::new(&head), IoSlice::new(body)], file.as_ref())
+        } else {
+            Err(Errno::AGAIN)
+        };
+        match sent {
+            Err(errno) if passes(errno) => {
+                waiting.push_back(Packet { kind, id, bytes: [&head[..], body].concat(), file });
+                self.more.notify_one();
+                Ok(())
             }
+            sent => sent.map_err(unsent),
         }
-        let file = payload::write(payload, &self.scratch).map_err(Unsent::Refused)?;
-        let packet = Packet { kind, id, bytes: header.encode().to_vec(), file: Some(file) };
-        self.waiting().push_back(packet);
-        self.more.notify_one();
-        Ok(())
     }
 
     /// Takes back a call that has not left yet.

@@ -113,7 +113,7 @@ impl Live {
         let welcome = Welcome {
             protocols: vec![PROTOCOL],
             build: BUILD.to_owned(),
-            limits: order.limits.clone(),
+            limits: order.limits,
             run_dir: order.run_dir.clone(),
         };
         let died = |death: &Death| {

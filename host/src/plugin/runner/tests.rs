@@ -89,7 +89,7 @@ impl Place {
             executor: "x",
             copy: &self.dir.path().join("copy.so"),
             env: self.env.clone(),
-            limits: self.limits.clone(),
+            limits: self.limits,
             run_dir: self.run_dir(),
         };
         Live::spawn(&program, &order, Arc::new(self.ear.clone())).await.unwrap()
