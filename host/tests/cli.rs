@@ -49,6 +49,7 @@ fn every_command_explains_itself() {
         "jobs logs",
         "plugin",
         "plugin list",
+        "plugin check",
         "plugin inspect",
         "plugin lock",
         "config",
@@ -122,6 +123,15 @@ said! {
     a_program_is_no_plugin(desk) { desk.copy(env!("CARGO_BIN_EXE_longshore"), "plugin.so"); }
         ["plugin", "inspect", "plugin.so"];
     a_plugin_that_is_missing_is_named(desk) {} ["plugin", "inspect", "plugin.so"];
+    a_text_passes_no_check(desk) { desk.file("plugin.so", "not a library\n"); }
+        ["plugin", "check", "plugin.so", "--level", "1", "--seed", "7"];
+    no_test_has_that_name(desk) { desk.file("plugin.so", "not a library\n"); }
+        ["plugin", "check", "plugin.so", "--only", "nothing_of_that_name"];
+    a_sample_that_makes_no_sense_is_named(desk) {
+        desk.file("plugin.so", "not a library\n");
+        desk.file("check.toml", "quick = { comand = [\"true\"] }\n");
+    } ["plugin", "check", "plugin.so", "--with", "check.toml"];
+    a_test_is_not_started_by_hand(desk) {} ["__check"];
     a_refused_plugin_is_a_row_and_a_reason(desk) {
         desk.configure(RIGHT);
         desk.file("plugins/text.so", "not a library\n");

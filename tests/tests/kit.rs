@@ -167,14 +167,20 @@ fn evil_finds(arrows: &[Arrow]) {
     kit.nothing_is_left();
 }
 
-/// Everything that is not a pass, and is not expected to be.
+/// What a busy machine is slow at: it may warn, or be unable to tell; that it does not fail is seen
+/// without it.
+const DEPENDS_ON_THE_MACHINE: [&str; 2] = ["loads_within_100_ms", "10000_jobs_keep_memory_flat"];
+
+/// Nothing fails, and nothing beside what is named here is skipped or warned of.
 fn is_good(library: &Path, sample: &str, level: &str, skipped: &[&str]) {
     let kit = Kit::new();
     let (rows, good) = kit.check(library, sample, &["--level", level, "--deadline", "120s"]);
     let odd: Vec<_> = rows
         .iter()
         .filter(|row| row["verdict"] != "pass")
-        .filter(|row| !skipped.iter().any(|name| row["test"] == *name))
+        .filter(|row| {
+            !skipped.iter().chain(&DEPENDS_ON_THE_MACHINE).any(|name| row["test"] == *name)
+        })
         .collect();
     assert!(good && odd.is_empty(), "{odd:#?}");
     kit.nothing_is_left();

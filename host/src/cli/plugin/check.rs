@@ -25,24 +25,25 @@ pub(in crate::cli) const CHILD: &str = "__check";
 
 /// Tries out whether a plugin keeps what executors promise
 ///
-/// Level 1 looks at the file and at what loading it does, level 2 at every method, level 3 at what no host
-/// does and everything might. Each test runs beside the plugin in a process of its own: what crashes or
-/// hangs ends that test. Ends with 1 if a test fails, crashes or hangs.
+/// Level 1 looks at the file and at what loading it does, level 2 at every method, level 3 at what no
+/// host does and everything might. Each test runs beside the plugin in a process of its own: what
+/// crashes or hangs ends that test. Ends with 1 if a test fails, crashes or hangs.
 ///
-/// The jobs are `true` and `sleep 600`, without settings; a file for --with says otherwise:
-///   survives = false                    # whether jobs outlive the plugin's process
-///   config = { program = ["./my"] }     # the executor's settings; paths are relative to the file
-///   quick = { command = ["true"], params = {} }
-///   long = { command = ["sleep", "600"] }
-///   failing = { command = ["false"] }
+/// The executor gets no settings, and runs the commands `true` and `sleep 600`, unless a file for
+/// --with says otherwise.
 #[derive(Args, Debug)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "Examples:
+#[command(after_help = "Examples:
   $ longshore plugin check target/release/libacme.so
   $ longshore plugin check target/release/libacme.so --level 3 --with check.toml
-  $ longshore plugin check target/release/libacme.so --only cancel --deadline 5m"
-)]
+  $ longshore plugin check target/release/libacme.so --only cancel --deadline 5m
+
+A file for --with; each line may be left out:
+  survives = true                   # jobs outlive the plugin's process, and are found again
+  config = { region = \"north\" }   # the executor's settings; paths are relative to this file
+  bad_config = { region = 7 }       # settings with a mistake that it has to name
+  quick = { command = [\"true\"], params = { a = 1 } }
+  long = { command = [\"sleep\", \"600\"], options = { queue = \"slow\" } }
+  failing = { function = \"module:function\" }")]
 pub(super) struct Check {
     /// The shared library.
     #[arg(value_name = "FILE")]
