@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 pub(in crate::cli) use self::child::run as child;
 use crate::{
-    cli::{error::CliError, exit::Exit, moment::parse_span, output::Output, say},
+    cli::{error::CliError, exit::Exit, moment::parse_span, output::Output},
     plugin::{self, PluginProblem},
 };
 
@@ -39,7 +39,7 @@ pub(in crate::cli) const CHILD: &str = "__check";
 
 A file for --with; each line may be left out:
   survives = true                   # jobs outlive the plugin's process, and are found again
-  config = { region = \"north\" }   # the executor's settings; paths are relative to this file
+  config = { region = \"north\" }     # the executor's settings; paths are relative to this file
   bad_config = { region = 7 }       # settings with a mistake that it has to name
   quick = { command = [\"true\"], params = { a = 1 } }
   long = { command = [\"sleep\", \"600\"], options = { queue = \"slow\" } }
@@ -72,6 +72,11 @@ impl Check {
     pub(super) fn run(self, output: &mut Output) -> Result<Exit, CliError> {
         let scratch = tempfile::tempdir().map_err(system("make a directory for the tests"))?;
         let plan = self.plan(&scratch)?;
+        if !testkit::tests().any(|test| plan.wants(test)) {
+            // A check of nothing would be a good one.
+            let message = format!("no test of levels 1 to {} has such a name", self.level);
+            return Err(CliError::Input { what: "--only".to_owned(), message });
+        }
         let mut sheet = sheet::Sheet::new(&plan, output.style);
         let mut written = Ok(());
         let json = self.json;
@@ -84,8 +89,6 @@ impl Check {
         written?;
         if self.json {
             output.json(&report)?;
-        } else if report.tests.is_empty() {
-            say::note(format_args!("no test of this level has such a name"));
         } else {
             output.line(sheet::summary(&report))?;
         }
