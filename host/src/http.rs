@@ -76,6 +76,7 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(logs::get))
         .routes(routes!(executors::list))
         .routes(routes!(plugins::list))
+        .routes(routes!(plugins::release))
         .routes(routes!(replicas::list))
         .routes(routes!(recovery::get))
         .routes(routes!(server_info::get))

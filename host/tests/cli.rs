@@ -52,6 +52,7 @@ fn every_command_explains_itself() {
         "plugin check",
         "plugin inspect",
         "plugin lock",
+        "plugin release",
         "config",
         "config check",
         "config show",

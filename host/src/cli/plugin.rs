@@ -4,6 +4,7 @@ mod check;
 mod inspect;
 pub(super) mod list;
 mod lock;
+mod release;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Lock(lock::Lock),
     Check(check::Check),
+    Release(release::Release),
 }
 
 impl Plugin {
@@ -35,6 +37,7 @@ impl Plugin {
             Command::Inspect(command) => command.run(config, output),
             Command::Lock(command) => command.run(config, output),
             Command::Check(command) => command.run(output),
+            Command::Release(command) => command.run(config, output),
         }
     }
 }

@@ -65,6 +65,11 @@ impl Reach {
         Ok(Client::new(url, &token, &trust)?)
     }
 
+    /// Whether the command line or the environment names a host.
+    pub(super) fn is_named(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// The token that the command line or the environment gives.
     fn given_token(&self) -> Result<Option<String>, CliError> {
         if let Some(path) = &self.token_file {

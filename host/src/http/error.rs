@@ -91,6 +91,8 @@ codes! {
     ForbiddenOrigin = "forbidden_origin", FORBIDDEN;
     /// There is no such job among those that the token may see.
     JobNotFound = "job_not_found", NOT_FOUND;
+    /// There is no executor of that name.
+    NoSuchExecutor = "no_such_executor", NOT_FOUND;
     /// The job has ended without a result.
     NoResult = "no_result", NOT_FOUND;
     /// There is no such path.

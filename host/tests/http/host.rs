@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::{
     agreed,
-    site::{ALICE, BOB, Site},
+    site::{ALICE, BOB, Site, at},
 };
 
 #[tokio::test]
@@ -96,4 +96,15 @@ async fn a_host_is_ready_until_it_is_asked_to_stop() {
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.json(), json!({ "ok": false, "problems": ["draining", "storage"] }));
     assert_eq!(site.get("", "/health/live").await.status, StatusCode::OK, "it still lives");
+}
+
+#[tokio::test]
+async fn an_executor_is_released_by_its_name_or_its_plugins() {
+    let site = Site::new().await;
+    let release = async |name: &str| {
+        site.post(&site.admin, "/plugins/release", json!({ "name": name })).await
+    };
+    assert_eq!(release("here").await.ok(), json!({ "released": ["here"] }));
+    assert_eq!(release("none-such").await.ok(), json!({ "released": ["here", "there"] }));
+    assert_eq!(release("nobody").await.error(), at(404, "no_such_executor", "name"));
 }
