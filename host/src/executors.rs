@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -27,6 +27,8 @@ pub struct Open {
     ready: AtomicBool,
     swept: AtomicBool,
     trouble: Mutex<Option<String>>,
+    /// Ended attempts that it could not be told to forget.
+    owed: Mutex<Vec<Attempt>>,
     locality: Mutex<Option<String>>,
 }
 
@@ -54,6 +56,7 @@ impl Executors {
                     ready: AtomicBool::new(true),
                     swept: AtomicBool::new(false),
                     trouble: Mutex::default(),
+                    owed: Mutex::default(),
                     locality: Mutex::default(),
                 };
                 (name, Arc::new(open))
@@ -105,6 +108,7 @@ impl Executors {
             match well {
                 Ok(locality) => {
                     *open.locality.lock().unwrap_or_else(PoisonError::into_inner) = locality;
+                    open.forget_owed().await;
                     open.well()
                 }
                 Err(error) => {
@@ -174,11 +178,27 @@ impl Open {
         }
     }
 
-    /// Lets the executor remove what is left of an attempt whose outcome is committed.
+    /// Lets the executor remove what is left of an attempt whose outcome is committed. One that is not up
+    /// is told once it is.
     pub async fn forget(&self, attempt: &Attempt) {
-        if let Err(error) = self.executor.forget(attempt).await {
+        let Err(error) = self.executor.forget(attempt).await else { return };
+        if matches!(error.kind, ErrorKind::Refused | ErrorKind::Crashed | ErrorKind::Hung) {
+            self.owed().push(attempt.clone());
+        } else {
             tracing::debug!(job = attempt.job_id, executor = self.name, %error, "could not forget");
         }
+    }
+
+    async fn forget_owed(&self) {
+        // What it cannot forget now either is owed again.
+        let owed = std::mem::take(&mut *self.owed());
+        for attempt in owed {
+            self.forget(&attempt).await;
+        }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Vec<Attempt>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps jobs away until it is well again.

@@ -6,10 +6,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
-    clock,
+    clock::{self, Moment},
     config::Plugins,
     plugin::{
         candidate::Candidate,
@@ -36,7 +37,12 @@ pub(super) struct Directory {
     trouble: Option<Refusal>,
     /// The lock file that the files were compared with.
     lock: Option<Stamp>,
+    /// When refused files are looked at again, though they are as they were.
+    recheck: Option<Moment>,
 }
+
+/// A directory on the way to a file may have been mended, or a disk that was full.
+const RECHECK: Duration = Duration::from_secs(10);
 
 /// A plugin that is another one now, or none.
 pub(super) struct Change {
@@ -61,6 +67,12 @@ impl Directory {
             self.lock = lock;
             let files: Vec<_> = self.files.keys().cloned().collect();
             files.iter().for_each(|file| self.shelf.again(file));
+        }
+        if self.recheck.is_none_or(|at| at.remaining().is_zero()) {
+            self.recheck = Some(Moment::now().after(RECHECK));
+            let refused = self.files.iter().filter(|(_, examined)| examined.is_err());
+            let refused: Vec<_> = refused.map(|(file, _)| file.clone()).collect();
+            refused.iter().for_each(|file| self.shelf.again(file));
         }
         let Some(listing) = self.list(settings, shelf::listing) else { return Vec::new() };
         let looks = self.shelf.look(listing);
@@ -122,7 +134,13 @@ impl Directory {
             Ok(candidate) => Ok(Arc::new(candidate)),
             // Somebody still writes it. What it was is what it is, until then.
             Err(problem) if problem.code == Code::Changing => return self.shelf.again(&file),
-            Err(problem) => Err(refused(problem)),
+            Err(problem) => match self.files.remove(&file) {
+                // Nothing new: it is not said again.
+                Some(Err((before, since))) if before.to_string() == problem.to_string() => {
+                    Err((before, since))
+                }
+                _ => Err(refused(problem)),
+            },
         };
         self.files.insert(file, examined);
     }

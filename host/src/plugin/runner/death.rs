@@ -48,6 +48,8 @@ impl Death {
     pub(super) fn of_a_call(&self) -> Error {
         let kind = match self.how {
             How::Killed(Why::Overran(_)) => ErrorKind::Hung,
+            // The host wanted it: nobody is to blame.
+            How::Killed(Why::Lingered | Why::Abandoned) => ErrorKind::Internal,
             _ => ErrorKind::Crashed,
         };
         Error::new(kind, format!("the plugin's process {self}"))
