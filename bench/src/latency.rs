@@ -1,6 +1,6 @@
-//! How long one job waits when there is nothing else to do, and what one call to a plugin costs.
+//! How long one job waits when there is nothing else to do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longshore::clock::wall_us;
 
@@ -26,25 +26,6 @@ pub(crate) async fn pick_up(table: &mut Table) -> Outcome {
         us.push((result.parse::<i64>()? - began) as f64);
     }
     table.spread("submit to start, idle, every commit durable", us);
-    world.close().await;
-    Ok(())
-}
-
-/// One call through the ABI: JSON, a future, the plugin's answer.
-pub(crate) async fn calls(table: &mut Table) -> Outcome {
-    let world = World::new("noop", "[jobs.noop]\ncommand = [\"noop\"]\n").await?;
-    let open = world.host.worker.executors().get("noop").ok_or("noop is open")?;
-    const CALLS: u32 = 200_000;
-    let began = Instant::now();
-    for _ in 0..CALLS {
-        open.executor.health().await?;
-    }
-    let each = began.elapsed() / CALLS;
-    table.row(
-        "one call through the plugin ABI (`health`)",
-        format!("{} ns", each.as_nanos()),
-        "in-process".to_owned(),
-    );
     world.close().await;
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod latency;
 mod limits;
 mod noop;
+mod plugin;
 mod spawn;
 mod table;
 mod world;
@@ -24,12 +25,18 @@ fn main() -> Outcome {
         limits::disk(&mut table)?;
         if wanted("noop") {
             let limit = limits::bare_sql(&mut table)?;
-            noop::jobs(&mut table, limit).await?;
+            noop::jobs(&mut table, "process", limit).await?;
+            noop::jobs(&mut table, "none", limit).await?;
             noop::submissions(&mut table).await?;
         }
         if wanted("latency") {
             latency::pick_up(&mut table).await?;
-            latency::calls(&mut table).await?;
+        }
+        if wanted("plugin") {
+            plugin::calls(&mut table).await?;
+            plugin::drop_in(&mut table).await?;
+            plugin::restart(&mut table).await?;
+            plugin::memory(&mut table).await?;
         }
         if wanted("local") {
             spawn::local(&mut table).await?;

@@ -12,8 +12,8 @@ const JOBS: usize = 100_000;
 const TYPES: &str = "[jobs.noop]\ncommand = [\"noop\"]\nmax_workers = 2000\n";
 
 /// Jobs/s from PENDING to SUCCEEDED, history kept.
-pub(crate) async fn jobs(table: &mut Table, limit: f64) -> Outcome {
-    let world = World::new("noop", TYPES).await?;
+pub(crate) async fn jobs(table: &mut Table, isolation: &str, limit: f64) -> Outcome {
+    let world = World::with("noop", isolation, TYPES).await?;
     let mut jobs = Vec::with_capacity(JOBS);
     for _ in 0..JOBS / 1000 {
         jobs.extend(world.submit("noop", &params(), 1000).await?);
@@ -24,7 +24,8 @@ pub(crate) async fn jobs(table: &mut Table, limit: f64) -> Outcome {
     world.host.start().await?;
     world.done(&last).await?;
     let rate = JOBS as f64 / began.elapsed().as_secs_f64();
-    table.rate("no-op jobs, 1 KiB of parameters, rows kept", rate, Some(("bare SQL", limit)));
+    let what = format!("no-op jobs, isolation `{isolation}`, 1 KiB of parameters, rows kept");
+    table.rate(&what, rate, Some(("bare SQL", limit)));
     world.close().await;
     Ok(())
 }

@@ -12,22 +12,28 @@ use crate::Outcome;
 
 pub(crate) struct World {
     pub(crate) host: Arc<Host>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
-    /// A host that is open and not yet started.
+    /// A host that is open and not yet started, with a plugin as it is by default: in a process of its
+    /// own.
     pub(crate) async fn new(plugin: &str, jobs: &str) -> Outcome<Self> {
+        Self::with(plugin, "process", jobs).await
+    }
+
+    /// The same, with another wall between the two or none.
+    pub(crate) async fn with(plugin: &str, isolation: &str, jobs: &str) -> Outcome<Self> {
         // On the disk of the repository, not on a memory file system: commits must reach a disk.
         let directory = tempfile::tempdir_in(built())?;
         let plugins = directory.path().join("plugins");
         std::fs::create_dir(&plugins)?;
-        let library = format!("liblongshore_{plugin}.so");
+        let library = library(plugin);
         std::fs::copy(built().join(&library), plugins.join(&library))?;
-        let text = format!("[executors.{plugin}]\n{jobs}");
+        let text = format!("[executors.{plugin}]\nisolation = \"{isolation}\"\n{jobs}");
         let config = Config::from_toml(&text, &directory.path().join("longshore.toml"))?;
         let host = Host::open(config, Program::at(built().join("longshore"))).await?;
-        Ok(Self { host, _directory: directory })
+        Ok(Self { host, directory })
     }
 
     pub(crate) async fn submit(
@@ -69,9 +75,19 @@ impl World {
         Ok(())
     }
 
+    /// Its plugin directory.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.directory.path().join("plugins")
+    }
+
     pub(crate) async fn close(self) {
         self.host.shutdown(std::time::Duration::from_secs(5)).await;
     }
+}
+
+/// The file of a plugin.
+pub(crate) fn library(plugin: &str) -> String {
+    format!("liblongshore_{plugin}.so")
 }
 
 /// Where cargo has put this program and the plugins.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 pub(crate) fn bench(names: &[&str]) -> Done {
-    build(&["longshore-local", "longshore-noop"], true)?;
+    build(&["longshore", "longshore-local", "longshore-noop"], true)?;
     run(cargo()
         .args(["run", "--release", "--quiet", "--package", "longshore-bench", "--"])
         .args(names))
