@@ -5,6 +5,8 @@
 mod bench;
 #[path = "plugins/files.rs"]
 mod files;
+#[path = "plugins/generations.rs"]
+mod generations;
 #[path = "plugins/inspecting.rs"]
 mod inspecting;
 #[path = "plugins/linked.rs"]
