@@ -438,6 +438,8 @@ impl TestHost {
         if self.child.is_some() {
             let status = self.terminate();
             assert!(status.success(), "the host ended with {status}");
+            let runners = leftovers::runners(&self.path("state"));
+            assert_eq!(runners, Vec::<PathBuf>::new(), "directories of runners are left");
         }
         let here = self.setup.directory.path();
         // At once: a host that has ended has nobody left to wait for.

@@ -67,6 +67,12 @@ pub fn attempts(cache_dir: &Path) -> Vec<PathBuf> {
     children(&cache_dir.join("attempts"))
 }
 
+/// The directories of plugins' processes that a host still keeps.
+#[must_use]
+pub fn runners(state_dir: &Path) -> Vec<PathBuf> {
+    children(&state_dir.join("runners"))
+}
+
 /// Files that were made to be renamed or removed: of unknown names in a directory for temporary
 /// files, and drafts anywhere below `directory`.
 #[must_use]

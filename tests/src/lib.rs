@@ -4,6 +4,7 @@
 //! ```text
 //!   built ─► TestHost ─► Client          what a program says
 //!               │  └───► longshore()     what a person types
+//!               ├──────► Scene           a plugin that does wrong, and its neighbour
 //!               ├──────► History         what the jobs themselves wrote down
 //!               └──────► leftovers       what is there afterwards, and should not be
 //! ```
@@ -18,6 +19,7 @@ pub mod fixture;
 pub mod history;
 pub mod host;
 pub mod leftovers;
+pub mod scene;
 pub mod wait;
 
 pub use self::{
@@ -25,5 +27,6 @@ pub use self::{
     client::{Answer, Client},
     history::History,
     host::{TestHost, setup},
+    scene::{Scene, evil, evil_as, scene},
     wait::wait_until,
 };
