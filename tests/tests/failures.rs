@@ -11,3 +11,22 @@ mod lifetime;
 mod panics;
 #[path = "failures/runner.rs"]
 mod runner;
+
+use longshore_tests::Scene;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// An executor in the host's own process.
+const NONE: &str = "isolation = \"none\"";
+/// A job that crashes what runs it is failed at the third time.
+const FEW: &str = "[recovery]\nmax_recoveries = 0\ninterval = \"300ms\"";
+
+/// The process that an executor runs in.
+fn runner(scene: &Scene, executor: &str) -> Pid {
+    let pid = scene.stands(executor, "ready")["pid"].as_i64().unwrap();
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+/// `kill -9` of it.
+fn kill(scene: &Scene, executor: &str) {
+    kill_process(runner(scene, executor), Signal::KILL).unwrap();
+}

@@ -189,13 +189,14 @@ impl Supervisor {
         self.fell(problem).await;
     }
 
-    async fn fell(&mut self, problem: PluginProblem) {
+    async fn fell(&mut self, mut problem: PluginProblem) {
         self.up = None;
         self.question = None;
         if self.held.any_ended() {
             self.ledger.clear();
         }
         let running = self.held.lose();
+        problem.message.push_str(&ran(&running));
         let now = Moment::now();
         let aftermath = self.ledger.died(now, &running);
         self.status.send_modify(|status| status.deaths = self.ledger.count(now));
@@ -287,6 +288,19 @@ impl Supervisor {
         if let Some(live) = up.live {
             live.end(LAST_GRACE).await;
         }
+    }
+}
+
+/// What a process was doing when it died.
+fn ran(jobs: &[String]) -> String {
+    /// More than these nobody reads.
+    const NAMED: usize = 3;
+    let named = jobs.iter().take(NAMED).map(|job| format!("`{job}`")).collect::<Vec<_>>().join(", ");
+    match jobs.len() {
+        0 => String::new(),
+        1 => format!("; it was running job {named}"),
+        2..=NAMED => format!("; it was running jobs {named}"),
+        more => format!("; it was running jobs {named} and {} more", more - NAMED),
     }
 }
 

@@ -226,6 +226,7 @@ impl Attempt {
             }
             // It died with the job, or of it. Its successor is asked what there is of that.
             ErrorKind::Crashed | ErrorKind::Hung => return self.died(&error).await,
+            ErrorKind::Panic | ErrorKind::Protocol => return self.broken(&error).await,
             _ => {}
         }
         if self.prove_gone().await != Work::Gone {
@@ -274,6 +275,7 @@ impl Attempt {
                 Ok(ended) => return Some(ended),
                 Err(error) => match error.kind {
                     ErrorKind::Crashed | ErrorKind::Hung | ErrorKind::Refused => self.died(&error).await,
+                    ErrorKind::Panic | ErrorKind::Protocol => self.broken(&error).await,
                     _ => {
                         tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "waiting failed");
                         self.mark(PATIENCE).await;
@@ -298,6 +300,22 @@ impl Attempt {
             }
         }
         None
+    }
+
+    /// The plugin broke over this job and lives on: watched again, it would break again, and nobody would
+    /// learn why. What it has of the job is stopped; the job fails with the plugin's words, and is tried
+    /// again as often as its type allows.
+    async fn broken(&self, error: &api::Error) {
+        tracing::warn!(job = %self.job.id, executor = self.open.name, %error, "the plugin broke over the job");
+        if self.prove_gone().await != Work::Gone {
+            return self.mark(PATIENCE).await;
+        }
+        if self.seat.wished() == Wish::Cancel {
+            return self.stopped().await;
+        }
+        let message = format!("executor `{}`: {}", self.open.name, error.message);
+        let ending = Ending::Failed { message, transient: true };
+        self.finish(Some(Ended { ending, log_tail: String::new() })).await;
     }
 
     async fn finish(&self, ended: Option<Ended>) {

@@ -1,12 +1,196 @@
-//! Panics, aborts and exits.
+//! D. Panics, aborts and exits.
 
-use longshore_tests::{Scene, evil, scene};
+use std::fs;
+
+use longshore_tests::{Scene, evil, evil_as, scene, wait::PATIENCE, wait_until};
+use serde_json::json;
+
+use crate::{FEW, NONE, kill};
 
 #[test]
 fn a_panic_while_it_opens_is_the_reason() {
-    let here = evil("config = { mode = \"panic-new\" }");
-    let scene = Scene::of(scene(&here));
-    let why = scene.says("evil", "E_EXECUTOR");
-    assert!(why.contains("asked to panic in new"), "{why}");
+    let methods = ["new", "facts", "check_requirements", "start"];
+    let codes = ["E_EXECUTOR", "E_EXECUTOR", "E_REQUIREMENTS", "E_START"];
+    let mode = |method| evil_as(method, &format!("config = {{ mode = \"panic-{method}\" }}"));
+    let scene = Scene::of(scene(&methods.map(mode).concat()));
+    for (method, code) in methods.into_iter().zip(codes) {
+        let why = scene.says(method, code);
+        assert!(why.contains(&format!("asked to panic in {method}")), "{why}");
+        assert!(why.contains("evil/src/panics.rs:"), "{why}");
+        scene.stands(method, "failed");
+    }
+    scene.finish();
+}
+
+#[test]
+fn a_panic_in_any_method_is_one_jobs_error() {
+    let setting = ["validate_job", "retain", "health", "recover"];
+    let mode = |method| evil_as(method, &format!("config = {{ mode = \"panic-{method}\" }}"));
+    let scene = Scene::of(scene(&evil("")).config(&setting.map(mode).concat()));
+    let client = &scene.client;
+    for method in ["submit", "wait"] {
+        let job = client.until(&scene.does(&format!("panic-{method}")), "FAILED");
+        let why = job["error_message"].as_str().unwrap();
+        assert!(why.contains(&format!("asked to panic in {method}")), "{why}");
+        assert!(why.contains("evil/src/panics.rs:"), "{why}");
+        assert_eq!(job["work"], "gone");
+    }
+    // It had ended well by then.
+    let forgotten = scene.does("panic-forget");
+    client.until(&forgotten, "SUCCEEDED");
+    scene.logs("asked to panic in forget");
+    for method in ["validate_job", "retain"] {
+        client.result(&client.submit(method, json!({})));
+        scene.logs(&format!("asked to panic in {method}"));
+    }
+    // No jobs go to one that is not well; none is lost.
+    let waits = client.submit("health", json!({}));
+    scene.logs("asked to panic in health");
+    assert_eq!(client.job(&waits)["status"], "PENDING");
+    client.cancel(&waits);
+    // Nobody knows what became of it, until somebody asks another method.
+    let hold = scene.host.path("hold");
+    fs::write(&hold, "").unwrap();
+    let unknown = client.submit("recover", json!({ "hold": hold }));
+    client.until(&unknown, "RUNNING");
+    kill(&scene, "recover");
+    scene.logs("asked to panic in recover");
+    assert_eq!(client.job(&unknown)["status"], "NEEDS_RECOVERY");
+    client.cancel(&unknown);
+    assert_eq!(client.ended(&unknown)["status"], "CANCELED");
+    for method in ["evil", "validate_job", "retain", "health"] {
+        assert_eq!(scene.row(method)["deaths"], 0, "{method}");
+    }
+    client.result(&client.submit("evil", json!({})));
+    scene.finish();
+}
+
+#[test]
+fn a_panic_in_cancel_keeps_the_work_in_doubt_until_there_is_proof() {
+    let scene = Scene::of(scene(&evil("")));
+    let hold = scene.host.path("hold");
+    fs::write(&hold, "").unwrap();
+    let id = scene.client.submit("evil", json!({ "evil": "panic-cancel", "hold": hold }));
+    scene.client.until(&id, "RUNNING");
+    scene.client.cancel(&id);
+    scene.logs("asked to panic in cancel");
+    assert_eq!(scene.client.until(&id, "CANCELED")["work"], "maybe");
+    kill(&scene, "evil");
+    assert_eq!(scene.client.ended(&id)["status"], "CANCELED");
+    scene.finish();
+}
+
+#[test]
+fn a_panic_in_an_async_body_keeps_its_words() {
+    let scene = Scene::of(scene(&evil("")));
+    for method in ["submit", "wait"] {
+        let job = scene.client.until(&scene.does(&format!("panic-later-{method}")), "FAILED");
+        let why = job["error_message"].as_str().unwrap();
+        assert!(why.contains(&format!("asked to panic in {method}, later")), "{why}");
+    }
+    scene.finish();
+}
+
+#[test]
+fn a_panic_in_drop_ends_nothing() {
+    let drops = "config = { mode = \"panic-drop\" }";
+    let both = evil(drops) + &evil_as("inside", &format!("{NONE}\n{drops}"));
+    let scene = Scene::of(scene(&both));
+    for executor in ["evil", "inside"] {
+        scene.client.result(&scene.client.submit(executor, json!({})));
+    }
+    // Dropped when its file is gone and its last job has ended.
+    fs::remove_file(scene.host.path("plugins/liblongshore_evil.so")).unwrap();
+    scene.stands("inside", "absent");
+    scene.logs("asked to panic in drop");
+    scene.finish();
+}
+
+#[test]
+fn a_panic_while_a_call_is_dropped_ends_nothing() {
+    let both = evil("") + &evil_as("inside", NONE);
+    let scene = Scene::of(scene(&both));
+    let hold = scene.host.path("hold");
+    fs::write(&hold, "").unwrap();
+    for executor in ["evil", "inside"] {
+        let id = scene.client.submit(executor, json!({ "evil": "panic-guard", "hold": hold }));
+        scene.client.until(&id, "RUNNING");
+        scene.client.cancel(&id);
+        assert_eq!(scene.client.ended(&id)["status"], "CANCELED");
+        scene.client.result(&scene.client.submit(executor, json!({})));
+        assert_eq!(scene.row(executor)["deaths"], 0);
+    }
+    scene.logs("asked to panic while it is dropped");
+    scene.finish();
+}
+
+#[test]
+fn a_payload_that_panics_ends_nothing() {
+    let both = evil("") + &evil_as("inside", NONE);
+    let scene = Scene::of(scene(&both));
+    for executor in ["evil", "inside"] {
+        for method in ["submit", "wait"] {
+            let mode = json!({ "evil": format!("panic-payload-{method}") });
+            let job = scene.client.until(&scene.client.submit(executor, mode), "FAILED");
+            let why = job["error_message"].as_str().unwrap();
+            assert!(why.contains(&format!("the plugin panicked in {method}")), "{why}");
+        }
+        assert_eq!(scene.row(executor)["deaths"], 0);
+    }
+    scene.finish();
+}
+
+#[test]
+fn a_panic_in_a_thread_reaches_the_log() {
+    let scene = Scene::of(scene(&evil("")));
+    scene.client.result(&scene.does("panic-thread"));
+    let line = scene.logs("asked to panic in a thread");
+    assert!(line.contains("evil-thread") && line.contains("evil/src/panics.rs:"), "{line}");
+    assert!(line.contains("plugin") && line.contains("ERROR"), "{line}");
+    assert_eq!(scene.row("evil")["deaths"], 0);
+    scene.finish();
+}
+
+#[test]
+fn a_crash_names_signal_plugin_and_jobs() {
+    let deeds = [
+        ("null", "died of SIGSEGV"),
+        // Their guard pages say so only in threads that Rust's own runtime has started.
+        ("overflow", "died of SIG"),
+        ("oom", "memory allocation of"),
+        ("abort", "died of SIGABRT"),
+    ];
+    let executor = |(name, _)| evil_as(name, "limits = { memory = \"256MiB\" }");
+    let scene = Scene::of(scene(FEW).config(&deeds.map(executor).concat()));
+    let ids = deeds.map(|(deed, _)| scene.client.submit(deed, json!({ "evil": deed })));
+    for ((deed, how), id) in deeds.into_iter().zip(&ids) {
+        let why = scene.says(deed, "E_CRASHED");
+        assert!(why.contains(how), "{why}");
+        assert!(why.contains(&format!("executor `{deed}`")), "{why}");
+        assert!(why.contains(&format!("it was running job `{id}`")), "{why}");
+        assert_eq!(scene.row(deed)["problem"]["plugin"], "evil");
+        let job = scene.client.until(id, "FAILED");
+        let why = job["error_message"].as_str().unwrap();
+        assert!(why.contains("crashed 3 times while it was running, 1 of them"), "{why}");
+        scene.stands(deed, "ready");
+        scene.client.result(&scene.client.submit(deed, json!({})));
+    }
+    scene.finish();
+}
+
+#[test]
+fn a_plugin_that_exits_is_a_crash() {
+    let deeds = [("exit", "exited with 42"), ("exit-zero", "exited with 0")];
+    let executor = |(name, _)| evil_as(name, "");
+    let scene = Scene::of(scene(FEW).config(&deeds.map(executor).concat()));
+    let ids = deeds.map(|(deed, _)| scene.client.submit(deed, json!({ "evil": deed })));
+    for ((deed, how), id) in deeds.into_iter().zip(&ids) {
+        let why = scene.says(deed, "E_CRASHED");
+        assert!(why.contains(how) && why.contains(id), "{why}");
+        scene.client.until(id, "FAILED");
+        wait_until("it is counted", PATIENCE, || {
+            (scene.row(deed)["deaths"].as_u64() > Some(0)).then_some(())
+        });
+    }
     scene.finish();
 }
