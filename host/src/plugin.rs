@@ -52,6 +52,7 @@ pub use executor::{BoxFuture, Events, HostedExecutor};
 pub use inspect::{Inspection, PinState, Step, inspect};
 pub use opening::Wanted;
 pub use pins::{Pin, Pins};
+pub(crate) use preflight::{RESERVED, is_name};
 pub use problem::{Code, PluginProblem};
 pub use registry::{Entry, Places, Registry};
 pub use runner::Program;

@@ -50,6 +50,7 @@ fn every_command_explains_itself() {
         "plugin",
         "plugin list",
         "plugin check",
+        "plugin new",
         "plugin inspect",
         "plugin lock",
         "plugin release",
@@ -138,6 +139,14 @@ said! {
         desk.file("plugins/text.so", "not a library\n");
     } ["plugin", "list"];
     without_its_directory_there_are_no_plugins(desk) { desk.configure(RIGHT); } ["plugin", "list"];
+    a_plugin_is_named_like_a_crate(desk) {} ["plugin", "new", "2nd-Acme"];
+    a_plugin_is_not_named_like_the_host(desk) {} ["plugin", "new", "longshore-host"];
+    a_new_plugin_is_not_made_over_what_is_there(desk) { desk.file("acme/notes.txt", "mine"); }
+        ["plugin", "new", "acme"];
+    a_plugin_api_that_is_missing_is_named(desk) {} ["plugin", "new", "acme", "--api", "nowhere"];
+    another_crate_is_no_plugin_api(desk) { desk.file("other/Cargo.toml", "[package]\nname = \"other\"\n"); }
+        ["plugin", "new", "acme", "--api", "other"];
+    a_new_plugin_says_what_is_next(desk) {} ["plugin", "new", "acme-2", "--dir", "here"];
     a_doctor_without_a_configuration_says_so(desk) {} ["doctor"];
     a_doctor_shows_every_mistake(desk) { desk.configure(WRONG); } ["doctor"];
 }
@@ -152,6 +161,44 @@ listne = \"127.0.0.1:7878\"
 command = [\"true\"]
 timeout = \"0s\"
 ";
+
+#[test]
+fn a_new_plugin_has_its_name_everywhere_and_its_api_from_where_it_was_said() {
+    let desk = Desk::new();
+    desk.file("plugin-api/Cargo.toml", "[package]\nname = \"longshore-plugin-api\"\n");
+    let api = ["--dir", "cloned", "--api", "plugin-api"];
+    assert_eq!(desk.run(&["plugin", "new", "acme-2"]).code, 0);
+    assert_eq!(desk.run(&[&["plugin", "new", "longshore-acme"], &api[..]].concat()).code, 0);
+    let read = |path: &str| fs::read_to_string(desk.path(path)).unwrap();
+    let files = [
+        ".gitignore",
+        "Cargo.toml",
+        "README.md",
+        "check.toml",
+        "ci.sh",
+        "longshore.toml",
+        "src/lib.rs",
+        "tests/conformance.rs",
+    ];
+    for file in files {
+        assert!(!read(&format!("acme-2/{file}")).contains("{{"), "{file}");
+    }
+    let manifest: toml::Table = read("acme-2/Cargo.toml").parse().unwrap();
+    assert_eq!(manifest["package"]["name"].as_str(), Some("longshore-acme-2"));
+    assert_eq!(manifest["dependencies"]["longshore-plugin-api"]["version"].as_str(), Some("1"));
+    assert!(read("acme-2/tests/conformance.rs").contains("longshore_acme_2::Commands"));
+    assert!(read("acme-2/longshore.toml").contains("[executors.acme-2.config]"));
+    let mode = fs::metadata(desk.path("acme-2/ci.sh")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o100, 0o100, "it is there to be run");
+
+    let manifest: toml::Table = read("cloned/Cargo.toml").parse().unwrap();
+    assert_eq!(manifest["package"]["name"].as_str(), Some("longshore-acme"));
+    let path = fs::canonicalize(desk.path("plugin-api")).unwrap();
+    for dependencies in ["dependencies", "dev-dependencies"] {
+        let found = manifest[dependencies]["longshore-plugin-api"]["path"].as_str();
+        assert_eq!(found, path.to_str(), "{dependencies}");
+    }
+}
 
 #[test]
 fn what_is_in_effect_is_shown_with_its_origin() {

@@ -1,9 +1,10 @@
-//! `longshore plugin`: what is in the plugin directory.
+//! `longshore plugin`: what is in the plugin directory, and what plugins are made with.
 
 mod check;
 mod inspect;
 pub(super) mod list;
 mod lock;
+mod new;
 mod release;
 
 use std::path::Path;
@@ -13,7 +14,7 @@ use clap::{Args, Subcommand};
 pub(super) use self::check::{CHILD as CHECK, child as check_child};
 use super::{error::CliError, exit::Exit, output::Output};
 
-/// Looks at plugins, and tries them out
+/// Looks at plugins, makes new ones and tries them out
 #[derive(Args, Debug)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Plugin {
@@ -28,6 +29,7 @@ enum Command {
     Lock(lock::Lock),
     Check(check::Check),
     Release(release::Release),
+    New(new::New),
 }
 
 impl Plugin {
@@ -38,6 +40,7 @@ impl Plugin {
             Command::Lock(command) => command.run(config, output),
             Command::Check(command) => command.run(output),
             Command::Release(command) => command.run(config, output),
+            Command::New(command) => command.run(output),
         }
     }
 }

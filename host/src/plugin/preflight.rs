@@ -27,7 +27,7 @@ pub(super) type Note = note::Note<'static>;
 const NOTE_FORMAT: u32 = 1;
 
 /// What would be taken for the host itself.
-const RESERVED: [&str; 2] = ["host", "longshore"];
+pub(crate) const RESERVED: [&str; 2] = ["host", "longshore"];
 
 const OURS: elf::Machine = match std::env::consts::ARCH.as_bytes() {
     b"x86_64" => elf::EM_X86_64,
@@ -202,7 +202,7 @@ fn parse(desc: &[u8]) -> Result<Note, PluginProblem> {
 }
 
 /// Names stand in paths, routes and metrics.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'_');
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
