@@ -1,7 +1,14 @@
 //! The conformance kit finds what is wrong: each of its tests fails on a plugin that breaks just that
 //! promise, and on good ones none does.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use longshore_tests::{
     built::{built, repository},
@@ -115,11 +122,12 @@ impl Kit {
 
     /// The report about a library, and whether the command calls it good.
     fn check(&self, library: &Path, sample: &str, arguments: &[&str]) -> (Vec<Value>, bool) {
-        let with = self.path().join("check.toml");
-        fs::write(&with, sample).unwrap();
+        // Several are checked at once.
+        let mut with = tempfile::NamedTempFile::new_in(self.path()).unwrap();
+        with.write_all(sample.as_bytes()).unwrap();
         let output = Command::new(built().host())
             .args(["plugin", "check", "--json", "--with"])
-            .arg(&with)
+            .arg(with.path())
             .args(arguments)
             .arg(library)
             .current_dir(self.path())
@@ -158,12 +166,20 @@ impl Kit {
     }
 }
 
+/// Nearly all of the time is spent waiting for what must not come to an end, or not stay: four at once.
 fn evil_finds(arrows: &[Arrow]) {
-    let kit = Kit::new();
-    for arrow in arrows {
-        let sample = format!("config = {{ mode = '{}' }}\n{EVIL}", arrow.0);
-        kit.finds(&built().plugin("evil"), &sample, *arrow);
-    }
+    let (kit, next) = (Kit::new(), AtomicUsize::new(0));
+    let one_after_another = || {
+        while let Some(arrow) = arrows.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let sample = format!("config = {{ mode = '{}' }}\n{EVIL}", arrow.0);
+            kit.finds(&built().plugin("evil"), &sample, *arrow);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(one_after_another);
+        }
+    });
     kit.nothing_is_left();
 }
 
@@ -277,21 +293,47 @@ fn the_local_executor_keeps_every_promise() {
 }
 
 #[test]
-fn executors_in_other_languages_keep_the_contract() {
+fn an_executor_that_is_a_python_program_keeps_the_contract() {
+    program_is_good("python3", "pool.py", "serve");
+}
+
+#[test]
+fn an_executor_that_is_a_shell_script_keeps_the_contract() {
+    program_is_good("sh", "at.sh", "once");
+}
+
+fn program_is_good(interpreter: &str, file: &str, mode: &str) {
     // Neither logs, keeps output for `logs`, or has handles: both find their attempts by tag.
     let without = [
         "logs_reach_the_host",
         "output_has_an_end",
         "a_handle_of_an_older_version_is_understood_or_refused",
     ];
-    for (program, mode) in [("['python3', '{}/pool.py']", "serve"), ("['sh', '{}/at.sh']", "once")]
-    {
-        let examples = repository().join("examples/command");
-        let program = program.replace("{}", &examples.display().to_string());
-        let sample = format!(
-            "survives = true\nconfig = {{ program = {program}, mode = '{mode}' }}\n\
-             failing = {{ command = ['false'] }}"
-        );
-        is_good(&built().plugin("command"), &sample, "2", &without);
+    let file = repository().join("examples/command").join(file);
+    let sample = format!(
+        "survives = true\nfailing = {{ command = ['false'] }}\n\
+         config = {{ program = ['{interpreter}', '{}'], mode = '{mode}' }}",
+        file.display()
+    );
+    is_good(&built().plugin("command"), &sample, "2", &without);
+}
+
+#[test]
+fn what_the_linker_refuses_is_said_in_its_words_with_a_way_out() {
+    let kit = Kit::new();
+    let made = tempfile::tempdir().unwrap();
+    let says = [
+        ("undefined", "undefined symbol: nobody_has_this"),
+        ("needs_missing", "liblongshore_nowhere.so.7: cannot open shared object file"),
+        ("needs_missing", "install the library that it names"),
+        ("origin", "loaded from a private copy, and nothing lies beside that"),
+        ("static_tls", "build it without `-ftls-model=initial-exec`"),
+        ("exports_util", "its header is not that of abi_stable 0.11"),
+    ];
+    for (name, words) in says {
+        let library = compiled(name, made.path());
+        let (rows, _) = kit.check(&library, "", &["--only", "loads_now"]);
+        let message = rows[0]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{name}: {message}");
     }
 }
