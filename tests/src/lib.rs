@@ -19,7 +19,9 @@ pub mod fixture;
 pub mod history;
 pub mod host;
 pub mod leftovers;
+pub mod outcomes;
 pub mod scene;
+pub mod soak;
 pub mod wait;
 
 pub use self::{
@@ -27,6 +29,7 @@ pub use self::{
     client::{Answer, Client},
     history::History,
     host::{TestHost, setup},
+    outcomes::Outcomes,
     scene::{Scene, evil, evil_as, scene},
     wait::wait_until,
 };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use longshore_tests::{
-    Chance, Client, TestHost, setup,
+    Chance, Outcomes, TestHost, setup,
     wait::{PATIENCE, pause},
     wait_until,
 };
@@ -90,7 +90,7 @@ fn ten_kills_in_five_hundred_jobs_lose_nothing_and_overlap_nothing() {
         .file("straggler.sh", STRAGGLER_SH)
         .start();
     let ids = host.client().submit_all(&submissions(500));
-    let mut seen = BTreeMap::new();
+    let mut seen = Outcomes::default();
     // Ten different parts of the run, each cut at a moment of its own.
     for part in 0..10 {
         let ends = usize::try_from(part * 45 + chance.below(40)).unwrap();
@@ -107,11 +107,11 @@ fn ten_kills_in_five_hundred_jobs_lose_nothing_and_overlap_nothing() {
         }
         host.start();
         // What has ended has ended: no later run of the host touches it.
-        remember(&host.client(), &mut seen);
+        seen.look(&host.client());
     }
     let client = host.client();
     client.until_idle(2 * PATIENCE);
-    remember(&client, &mut seen);
+    seen.look(&client);
 
     assert_eq!(host.history().faults(), Vec::<String>::new());
     let jobs = client.search(json!({}));
@@ -147,23 +147,6 @@ fn submissions(count: usize) -> Vec<Value> {
         json!({ "job_name": job_name, "params": params })
     };
     (0..count).map(submission).collect()
-}
-
-/// Adds the outcomes that there are now; those known before must be the same.
-fn remember(client: &Client, seen: &mut BTreeMap<String, Value>) {
-    let ended =
-        client.search(json!({ "statuses": ["SUCCEEDED", "FAILED", "TIMEOUT", "CANCELED"] }));
-    let now: BTreeMap<String, Value> = ended.into_iter().map(outcome).collect();
-    for (id, outcome) in &*seen {
-        assert_eq!(now.get(id), Some(outcome), "job {id} had ended, and was touched again");
-    }
-    seen.extend(now);
-}
-
-fn outcome(mut job: Value) -> (String, Value) {
-    let id = job["job_id"].as_str().unwrap().to_owned();
-    let fields = ["status", "result", "error_message", "attempt", "finished_at"];
-    (id, fields.into_iter().map(|field| (field.to_owned(), job[field].take())).collect())
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod resources;
 mod retries;
 mod running;
 mod shutdown;
+mod soak;
 mod stopping;
 mod throughput;
 

@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask demo`, `test`, `bench`, `docs`.
+//! The project's own chores: `cargo xtask demo`, `test`, `soak`, `bench`, `docs`.
 
 #![expect(clippy::print_stdout, reason = "a chore talks to the person who runs it")]
 
@@ -7,6 +7,7 @@ mod build;
 mod demo;
 mod docs;
 mod run;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ cargo xtask CHORE
 
   demo    build everything, start a host on embedded SQLite, score real traces, show the results
   test    everything that must hold before a change lands; `test NAME` runs one of its steps
+  soak    10,000 jobs, good and evil, while 200 times the process of an executor is killed
   bench   the table of numbers: ratios measured in one run
   docs    regenerate the documentation that is made from the code
 ";
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["demo"] => demo::demo(),
         ["test", names @ ..] => test::test(names),
+        ["soak"] => soak::soak(),
         ["bench", names @ ..] => bench::bench(names),
         ["docs"] => docs::docs(),
         [] | ["help" | "--help" | "-h"] => {

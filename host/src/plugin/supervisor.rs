@@ -295,7 +295,8 @@ impl Supervisor {
 fn ran(jobs: &[String]) -> String {
     /// More than these nobody reads.
     const NAMED: usize = 3;
-    let named = jobs.iter().take(NAMED).map(|job| format!("`{job}`")).collect::<Vec<_>>().join(", ");
+    let named =
+        jobs.iter().take(NAMED).map(|job| format!("`{job}`")).collect::<Vec<_>>().join(", ");
     match jobs.len() {
         0 => String::new(),
         1 => format!("; it was running job {named}"),

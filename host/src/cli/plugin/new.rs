@@ -56,7 +56,8 @@ impl New {
             what: format!("the name `{}`", self.name),
             message: message.to_owned(),
         })?;
-        let api = self.api.as_deref().map_or_else(|| Ok("version = \"1\"".to_owned()), from_path)?;
+        let api =
+            self.api.as_deref().map_or_else(|| Ok("version = \"1\"".to_owned()), from_path)?;
         let dir = self.dir.unwrap_or_else(|| PathBuf::from(name));
         // Made here and nowhere else: what is there already is somebody's.
         fs::create_dir(&dir).map_err(|source| match source.kind() {
