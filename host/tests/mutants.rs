@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "it is made for the tests of plugins")]
 #[path = "plugins/bench.rs"]
 mod bench;
-#[expect(unreachable_pub, reason = "it is made for another crate")]
+#[expect(unreachable_pub, clippy::print_stdout, reason = "it is made for another crate")]
 #[path = "../../tests/src/chance.rs"]
 mod chance;
 #[path = "mutants/damage.rs"]

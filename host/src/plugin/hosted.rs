@@ -46,6 +46,14 @@ struct Generations {
     absent: Option<(PluginProblem, i64)>,
 }
 
+/// One generation, as it stands.
+pub(super) struct Snapshot {
+    pub(super) candidate: Arc<Candidate>,
+    pub(super) status: Status,
+    /// How many it has.
+    pub(super) jobs: usize,
+}
+
 impl Hosted {
     /// Starts with a candidate, or with the reason why there is none.
     pub(super) fn start(
@@ -157,21 +165,27 @@ impl Hosted {
         }
     }
 
-    /// Every generation that there is, the one that takes jobs first, each with what it holds.
-    pub(super) fn snapshot(
-        &self,
-    ) -> (Vec<(Arc<Candidate>, Status, usize)>, Option<(PluginProblem, i64)>) {
+    /// Every generation that there is, the one that takes jobs first.
+    pub(super) fn snapshot(&self) -> Vec<Snapshot> {
         let generations = self.read();
         let all = generations.current.iter().chain(&generations.next).chain(&generations.draining);
         let all = all.filter(|one| one.standing() != Standing::Stopped);
-        let rows = all.map(|one| (Arc::clone(&one.candidate), one.status(), one.held.len()));
-        (rows.collect(), generations.absent.clone())
+        let snapshot = |one: &Arc<Generation>| Snapshot {
+            candidate: Arc::clone(&one.candidate),
+            status: one.status(),
+            jobs: one.held.len(),
+        };
+        all.map(snapshot).collect()
+    }
+
+    /// Why there is none that takes jobs, and since when; milliseconds UTC.
+    pub(super) fn absence(&self) -> Option<(PluginProblem, i64)> {
+        self.read().absent.clone()
     }
 
     /// The contents that are in use.
     pub(super) fn digests(&self) -> Vec<String> {
-        let (rows, _) = self.snapshot();
-        rows.into_iter().map(|(candidate, ..)| candidate.digest.clone()).collect()
+        self.snapshot().into_iter().map(|one| one.candidate.digest.clone()).collect()
     }
 
     /// A newer version is up: it takes over, unless it is another kind of executor. Says whether that
@@ -276,7 +290,7 @@ impl Hosted {
             for attempt in share {
                 let found = verdicts.iter().find(|one| one.attempt_tag == attempt.attempt_tag);
                 match found.map(|one| &one.found) {
-                    Some(longshore_plugin_api::Found::Here { .. }) => {
+                    Some(longshore_plugin_api::Found::Here) => {
                         generation.held.enter(&attempt.attempt_tag, &attempt.job_id);
                     }
                     Some(longshore_plugin_api::Found::Gone) => {

@@ -13,7 +13,7 @@ use super::{
     Events, HostedExecutor, Program, Standing,
     candidate::Candidate,
     copies::Copies,
-    hosted::Hosted,
+    hosted::{Hosted, Snapshot},
     opening::{Opening, Trouble, Until, Wanted, Workshop},
     preflight::Note,
     problem::{Code, PluginProblem},
@@ -222,7 +222,7 @@ impl Registry {
         }
         let used = directory.usable().map(|candidate| {
             let hosted = of.remove(&*candidate.note.name).unwrap_or_default();
-            let rows: Vec<_> = hosted.into_iter().flat_map(|hosted| rows(hosted)).collect();
+            let rows: Vec<_> = hosted.into_iter().flat_map(rows).collect();
             let state = if rows.is_empty() { State::Found } else { State::Used };
             Entry { executors: rows, ..found(candidate, state) }
         });
@@ -248,7 +248,7 @@ impl Registry {
 
     /// A plugin that executors want and that is not there. What still runs of it is listed.
     fn absent(&self, plugin: &str, hosted: &[&Arc<Hosted>]) -> Entry {
-        let absent = hosted.iter().find_map(|hosted| hosted.snapshot().1);
+        let absent = hosted.iter().find_map(|hosted| hosted.absence());
         let (problem, since) = absent.unzip();
         let file = problem.as_ref().and_then(|problem| problem.file.clone());
         Entry {
@@ -302,10 +302,10 @@ fn found(candidate: &Candidate, state: State) -> Entry {
 fn rows(hosted: &Arc<Hosted>) -> Vec<ExecutorEntry> {
     let name = &hosted.wanted.executor;
     let ExecutorConfig { isolation, .. } = hosted.wanted.config;
-    let (generations, absent) = hosted.snapshot();
-    let mut rows: Vec<_> = generations
+    let mut rows: Vec<_> = hosted
+        .snapshot()
         .into_iter()
-        .map(|(candidate, status, jobs)| ExecutorEntry {
+        .map(|Snapshot { candidate, status, jobs }| ExecutorEntry {
             name: name.clone(),
             version: Some(candidate.note.version.to_string()),
             digest: Some(candidate.digest.clone()),
@@ -318,7 +318,7 @@ fn rows(hosted: &Arc<Hosted>) -> Vec<ExecutorEntry> {
             problem: status.problem,
         })
         .collect();
-    if let Some((problem, since)) = absent {
+    if let Some((problem, since)) = hosted.absence() {
         rows.push(ExecutorEntry {
             name: name.clone(),
             version: None,
