@@ -56,4 +56,5 @@ pub(crate) use preflight::{RESERVED, is_name};
 pub use problem::{Code, PluginProblem};
 pub use registry::{Entry, Places, Registry};
 pub use runner::Program;
+pub(crate) use schema::mistake_of as schema_mistake;
 pub use standing::Standing;

@@ -41,7 +41,7 @@ use self::{
 pub use self::{
     own_test::conform,
     package::Package,
-    question::{Question, answer},
+    question::{Asked, JudgeSchema, Question, answer},
     report::{Report, Row, Verdict},
     run::{Plan, run},
     sample::{JobSpec, Sample},

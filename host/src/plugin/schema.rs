@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 mod sound;
 
+pub(crate) use sound::mistake_of;
 pub(super) use sound::sound;
 
 /// Where several schemas speak of the same value.

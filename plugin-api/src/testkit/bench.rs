@@ -19,6 +19,7 @@ use super::{
     chance::Chance,
     executor::{Exec, Trouble},
     heard::{Heard, Panics},
+    question::JudgeSchema,
     report::{Outcome, Tried, fail, skip},
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
 /// The plugin under test.
 pub(super) enum Subject {
     Linked(PluginRootRef),
-    File(PathBuf),
+    Library { file: PathBuf, schema: JudgeSchema },
 }
 
 /// How long a job that should run is watched before it is believed.
@@ -94,13 +95,21 @@ impl Bench {
     /// The plugin's code.
     pub(super) fn code(&self) -> &Result<Loaded, Refused> {
         self.loaded.get_or_init(|| match &self.subject {
-            Subject::File(path) => load::load(path),
+            Subject::Library { file, .. } => load::load(file),
             Subject::Linked(root) => {
                 let description = serde_json::from_str(&root.describe()())
                     .map_err(|error| Refused::Describe(error.to_string()))?;
                 Ok(Loaded { root: *root, description })
             }
         })
+    }
+
+    /// How a host judges schemas, where there is a host.
+    pub(super) fn judge_of_schemas(&self) -> Option<JudgeSchema> {
+        match self.subject {
+            Subject::Linked(_) => None,
+            Subject::Library { schema, .. } => Some(schema),
+        }
     }
 
     pub(super) fn loaded(&self) -> Result<&Loaded, Outcome> {

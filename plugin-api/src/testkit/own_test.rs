@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Plan, Sample, Test, answer, run};
+use super::{Asked, Plan, Sample, Test, answer, run};
 use crate::abi::PluginRootRef;
 
 /// Where the question is, in the process of one test.
@@ -21,7 +21,7 @@ const DIRECTORY: &str = "LONGSHORE_TESTKIT";
 /// A promise is broken; the message names each.
 pub fn conform(root: PluginRootRef, this_test: &str, sample: impl FnOnce() -> Sample) {
     if let Some(directory) = env::var_os(DIRECTORY) {
-        let answered = answer(Path::new(&directory), Some(root));
+        let answered = answer(Path::new(&directory), Asked::Linked(root));
         return answered.unwrap_or_else(|error| panic!("the kit cannot answer: {error}"));
     }
     // As `--exact` wants it: without the crate.

@@ -1,6 +1,7 @@
 //! What the parent asks of the process of one test, and how that answers.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -34,18 +35,43 @@ pub struct Question {
     pub(super) seed: u64,
 }
 
-/// Runs the test that `directory` asks for, and leaves the answer there. `linked` is the plugin, unless
-/// it is to be loaded from a file. To be called in a process that was started for this.
+/// What is wrong with a JSON Schema of settings, if anything is.
+pub type JudgeSchema = fn(&Value) -> Option<String>;
+
+/// Which plugin is asked about.
+#[derive(Clone, Copy)]
+pub enum Asked {
+    /// One that is linked.
+    Linked(PluginRootRef),
+    /// The library that the question names. As with its file there is one truth about what a host takes
+    /// for a schema, and it is the host's.
+    Library {
+        /// The host's judgement.
+        schema: JudgeSchema,
+    },
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linked(_) => "Linked",
+            Self::Library { .. } => "Library",
+        })
+    }
+}
+
+/// Runs the test that `directory` asks for, and leaves the answer there. To be called in a process that
+/// was started for this.
 ///
 /// # Errors
 ///
 /// The question cannot be read, or the answer not written.
-pub fn answer(directory: &Path, linked: Option<PluginRootRef>) -> io::Result<()> {
+pub fn answer(directory: &Path, asked: Asked) -> io::Result<()> {
     let question: Question = serde_json::from_slice(&fs::read(directory.join(QUESTION))?)?;
     // Made before any of the plugin's code runs: that may change what a new file may be used for.
     let draft = directory.join("answer.part");
     let mut file = File::create(&draft)?;
-    let outcome = try_out(question, directory, linked);
+    let outcome = try_out(question, directory, asked);
     // By rename: half an answer is none.
     file.write_all(&serde_json::to_vec(&outcome)?)?;
     fs::rename(draft, directory.join(ANSWER))
@@ -56,17 +82,19 @@ pub(super) fn read_answer(directory: &Path) -> Option<Outcome> {
     serde_json::from_slice(&fs::read(directory.join(ANSWER)).ok()?).ok()
 }
 
-fn try_out(question: Question, directory: &Path, linked: Option<PluginRootRef>) -> Outcome {
+fn try_out(question: Question, directory: &Path, asked: Asked) -> Outcome {
     let Some(test) = tests().find(|test| test.name == question.test) else {
         return Outcome::Skip("this build of the kit does not know the test".to_owned());
     };
     let Body::Code(body) = test.body else {
         return Outcome::Skip("it is about a file, not about its code".to_owned());
     };
-    let subject = match (linked, question.file) {
-        (Some(root), _) => Subject::Linked(root),
-        (None, Some(file)) => Subject::File(file),
-        (None, None) => return Outcome::Skip("there is no plugin to test".to_owned()),
+    let subject = match (asked, question.file) {
+        (Asked::Linked(root), _) => Subject::Linked(root),
+        (Asked::Library { schema }, Some(file)) => Subject::Library { file, schema },
+        (Asked::Library { .. }, None) => {
+            return Outcome::Skip("there is no plugin to test".to_owned());
+        }
     };
     let bench = match Bench::new(
         subject,

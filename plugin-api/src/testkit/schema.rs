@@ -2,34 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-/// What is wrong with it as a schema that must not be fetched from anywhere.
-pub(super) fn mistake(schema: &Value) -> Option<String> {
-    match schema {
-        Value::Object(_) | Value::Bool(_) => {}
-        other => return Some(format!("it is no schema but `{other}`")),
-    }
-    references(schema).into_iter().find_map(|reference| match reference.strip_prefix('#') {
-        None => Some(format!("it refers to `{reference}`, which nobody fetches")),
-        Some(pointer) if schema.pointer(pointer).is_none() => {
-            Some(format!("it refers to `{reference}`, which is not there"))
-        }
-        Some(_) => None,
-    })
-}
-
-fn references(value: &Value) -> Vec<&str> {
-    match value {
-        Value::Object(map) => {
-            let own = map.get("$ref").and_then(Value::as_str);
-            own.into_iter().chain(map.values().flat_map(references)).collect()
-        }
-        Value::Array(items) => items.iter().flat_map(references).collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// Whether it has no place for unknown keys.
 pub(super) fn is_closed(schema: &Value) -> bool {
+    // No settings at all, said in either way.
+    if matches!(schema, Value::Null | Value::Bool(false)) {
+        return true;
+    }
     ["additionalProperties", "unevaluatedProperties"]
         .iter()
         .any(|key| schema.get(key) == Some(&json!(false)))

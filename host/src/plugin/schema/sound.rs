@@ -22,6 +22,11 @@ pub(in crate::plugin) fn sound(schema: &Value) -> Result<(), PluginProblem> {
     })
 }
 
+/// What [`sound`] would refuse it for.
+pub(crate) fn mistake_of(schema: &Value) -> Option<String> {
+    sound(schema).err().map(|problem| problem.message)
+}
+
 /// Keywords whose value is a schema; `items` may be several.
 const ONE: [&str; 12] = [
     "additionalItems",

@@ -3,13 +3,14 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use longshore_plugin_api::testkit;
+use longshore_plugin_api::testkit::{self, Asked};
 
-use crate::cli::say;
+use crate::{cli::say, plugin};
 
 /// Runs one test and ends the process. Its directory is the only argument.
 pub(in crate::cli) fn run(directory: Option<&OsStr>) -> ! {
-    let code = match directory.map(|directory| testkit::answer(Path::new(directory), None)) {
+    let asked = Asked::Library { schema: plugin::schema_mistake };
+    let code = match directory.map(|directory| testkit::answer(Path::new(directory), asked)) {
         Some(Ok(())) => 0,
         Some(Err(error)) => {
             say::error_line(format_args!("the test cannot be run: {error}"));
