@@ -74,7 +74,7 @@ impl Executors {
     /// Those that cannot be asked about their jobs now.
     #[must_use]
     pub fn silent(&self) -> Vec<&str> {
-        let silent = self.iter().filter(|open| !open.executor.standing().answers());
+        let silent = self.iter().filter(|open| !open.executor.answers());
         silent.map(|open| open.name.as_str()).collect()
     }
 
@@ -101,23 +101,30 @@ impl Executors {
             matches!(open.executor.standing(), Standing::Ready | Standing::Hung)
         };
         let asking = self.iter().filter(up).map(async |open| {
-            let well = match open.executor.health().await {
-                Ok(()) => open.executor.locality().await,
-                Err(error) => Err(error),
-            };
-            match well {
-                Ok(locality) => {
-                    *open.locality.lock().unwrap_or_else(PoisonError::into_inner) = locality;
-                    open.forget_owed().await;
-                    open.well()
-                }
-                Err(error) => {
-                    open.unwell(&error.message);
-                    false
-                }
-            }
+            let before = open.is_ready();
+            self.ask_one(open).await && !before
         });
         join_all(asking).await.into_iter().any(|again| again)
+    }
+
+    /// Asks one; says whether it is well.
+    pub async fn ask_one(&self, open: &Open) -> bool {
+        let well = match open.executor.health().await {
+            Ok(()) => open.executor.locality().await,
+            Err(error) => Err(error),
+        };
+        match well {
+            Ok(locality) => {
+                *open.locality.lock().unwrap_or_else(PoisonError::into_inner) = locality;
+                open.forget_owed().await;
+                open.well();
+                true
+            }
+            Err(error) => {
+                open.unwell(&error.message);
+                false
+            }
+        }
     }
 }
 
@@ -209,14 +216,12 @@ impl Open {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
     }
 
-    /// Lets jobs in again; says whether it had been unwell.
-    pub fn well(&self) -> bool {
+    /// Lets jobs in again.
+    pub fn well(&self) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let before = self.ready.swap(true, Ordering::Relaxed);
-        if !before {
+        if !self.ready.swap(true, Ordering::Relaxed) {
             tracing::info!(executor = self.name, "executor is available again");
         }
-        !before
     }
 
     /// What is wrong with it, if something is.

@@ -155,7 +155,13 @@ impl Host {
             Arc::new(tokio::task::spawn_blocking(discover).await.expect("discovery does not panic"))
         };
         let watching = Watching::default();
-        let open = open_executors(&config, &registry, &watching).await?;
+        let open = match open_executors(&config, &registry, &watching).await {
+            Ok(open) => open,
+            Err(error) => {
+                registry.stop(Duration::ZERO).await;
+                return Err(error);
+            }
+        };
         let executors = Arc::new(Executors::new(identity.here(), open));
         let types = worker::shared(config.job_types.clone());
         let settings = worker::Settings {
@@ -233,12 +239,7 @@ impl Host {
             worker.stop(&self.worker, grace).await;
             heartbeat.stop().await;
         }
-        let stopping = self.worker.executors().iter().map(async |open| {
-            if let Err(error) = open.executor.stop(Duration::from_secs(5)).await {
-                tracing::warn!(executor = open.name, %error, "executor did not stop well");
-            }
-        });
-        join_all(stopping).await;
+        self.registry.stop(Duration::from_secs(5)).await;
         self.store.close().await;
     }
 
@@ -325,12 +326,22 @@ impl Host {
     }
 
     fn look_for_plugins(&self) -> Service {
-        let registry = Arc::clone(&self.registry);
-        Service::every("plugins", self.config.plugins.scan_interval, move || {
-            let registry = Arc::clone(&registry);
-            async move {
-                let scan = tokio::task::spawn_blocking(move || registry.scan());
-                if let Err(error) = scan.await {
+        let (registry, interval) = (Arc::clone(&self.registry), self.config.plugins.scan_interval);
+        Service::start("plugins", move |mut stop| async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                let registry = Arc::clone(&registry);
+                let scan = async {
+                    ticks.tick().await;
+                    tokio::task::spawn_blocking(move || registry.scan()).await
+                };
+                // A directory that does not answer must not hold up the end of the host.
+                let scanned = tokio::select! {
+                    () = stop.asked() => return,
+                    scanned = scan => scanned,
+                };
+                if let Err(error) = scanned {
                     tracing::error!(%error, "looking at the plugin directory failed");
                 }
             }
@@ -341,11 +352,11 @@ impl Host {
     fn follow_standings(&self) -> Service {
         let worker = Arc::clone(&self.worker);
         Service::start("standings", move |mut stop| async move {
-            let follow = worker.executors().iter().map(async |open| {
+            let executors = worker.executors();
+            let follow = executors.iter().map(async |open| {
                 loop {
                     let changed = open.executor.changed();
-                    if open.executor.standing().takes_jobs() {
-                        open.well();
+                    if open.executor.standing().takes_jobs() && executors.ask_one(open).await {
                         worker.executor_is_up();
                     }
                     changed.await;

@@ -29,7 +29,7 @@ pub(super) struct Callback {
     pub(super) executor: String,
     pub(super) events: Arc<dyn Events>,
     /// Known once its settings are read.
-    pub(super) secrets: OnceLock<Secrets>,
+    pub(super) secrets: OnceLock<Arc<Secrets>>,
 }
 
 impl Callback {
@@ -38,7 +38,7 @@ impl Callback {
     }
 
     /// From here on nothing that is said of this executor shows them.
-    pub(super) fn keep_secret(&self, secrets: Secrets) {
+    pub(super) fn keep_secret(&self, secrets: Arc<Secrets>) {
         // One life of an executor has one configuration.
         let _ = self.secrets.set(secrets);
     }
@@ -65,9 +65,10 @@ impl Callback {
 impl Heard for Callback {
     fn log(&self, level: u8, target: &str, message: &str, fields: &str) {
         let (plugin, executor) = (&*self.plugin, &*self.executor);
-        let (message, origin) = (self.redact(cut(message)), target);
-        let fields = (!fields.is_empty()).then(|| self.redact(cut(fields)));
-        let fields = fields.as_deref();
+        // Redacted first: a secret across the cut would leave its beginning.
+        let (message, fields) = (self.redact(message), self.redact(fields));
+        let (message, origin) = (cut(&message), target);
+        let fields = (!fields.is_empty()).then(|| cut(&fields));
         // `tracing` fixes level and target where the event stands in the source.
         macro_rules! log {
             ($level:ident) => {

@@ -33,6 +33,9 @@ pub trait HostedExecutor: fmt::Debug + Send + Sync {
     /// How it stands.
     fn standing(&self) -> Standing;
 
+    /// Whether it can be asked about jobs that it has; some of them may be an older version's.
+    fn answers(&self) -> bool;
+
     /// Answers when it stands otherwise than when this was called.
     fn changed(&self) -> BoxFuture<'_, ()>;
 

@@ -1,6 +1,10 @@
 //! One candidate, opened for one executor: from its first start to the end of its last job.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use longshore_plugin_api::{Error, Facts};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -137,13 +141,19 @@ impl Generation {
 }
 
 impl Maker {
-    pub(super) fn make(&self) -> Pin<Box<dyn Future<Output = Result<Up, Trouble>> + Send>> {
+    /// `suspect`: loading it was the end of its process the last time.
+    pub(super) fn make(
+        &self,
+        suspect: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Up, Trouble>> + Send>> {
         let opening = Opening {
             workshop: Arc::clone(&self.workshop),
             wanted: Arc::clone(&self.wanted),
             candidate: Arc::clone(&self.candidate),
             events: Arc::clone(&self.events),
             asks: self.asks.clone(),
+            secrets: OnceLock::new(),
+            suspect,
         };
         Box::pin(opening.run(Until::Started))
     }

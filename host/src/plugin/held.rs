@@ -28,6 +28,12 @@ impl Held {
         self.lock().insert(tag.to_owned(), Job { id: id.to_owned(), running: true });
     }
 
+    /// Takes in a job that is found to be here, if it is not in yet.
+    pub(super) fn keep(&self, tag: &str, id: &str) {
+        let job = || Job { id: id.to_owned(), running: true };
+        self.lock().entry(tag.to_owned()).or_insert_with(job);
+    }
+
     /// Its work has ended; the evidence is still here.
     pub(super) fn ended(&self, tag: &str) {
         if let Some(job) = self.lock().get_mut(tag) {

@@ -44,6 +44,8 @@ struct Generations {
     draining: Vec<Arc<Generation>>,
     /// Why there is none, and since when; milliseconds UTC.
     absent: Option<(PluginProblem, i64)>,
+    /// Whether nothing is started any more.
+    closed: bool,
 }
 
 /// One generation, as it stands.
@@ -97,10 +99,17 @@ impl Hosted {
     /// is, the one that runs goes on.
     pub(super) fn replace(self: &Arc<Self>, candidate: &Arc<Candidate>) {
         let digest = |one: &Arc<Generation>| one.candidate.digest == candidate.digest;
-        let runs = |one: &Arc<Generation>| {
-            matches!(one.standing(), Standing::Ready | Standing::Hung | Standing::Restarting(_))
+        // What starts again was up before.
+        let runs = |one: &Arc<Generation>| match one.standing() {
+            Standing::Ready | Standing::Hung | Standing::Restarting(_) => true,
+            Standing::Starting => one.status().facts.is_some(),
+            _ => false,
         };
         let next = self.write(|generations| {
+            // The host ends.
+            if generations.closed {
+                return None;
+            }
             // The one that runs, again: what was to take its place is gone.
             if generations.current.as_ref().is_some_and(|current| digest(current) && runs(current))
             {
@@ -279,24 +288,25 @@ impl Hosted {
     async fn recover_each(&self, attempts: &[Attempt]) -> Result<Vec<Verdict>, Error> {
         let mut shares: Vec<(Arc<Generation>, Arc<Verbs>, Vec<Attempt>)> = Vec::new();
         for attempt in attempts {
-            let (generation, verbs) = self.holder(attempt)?;
+            // Nobody can say anything of it now.
+            let Ok((generation, verbs)) = self.holder(attempt) else { continue };
             match shares.iter_mut().find(|(one, ..)| Arc::ptr_eq(one, &generation)) {
                 Some((.., share)) => share.push(attempt.clone()),
                 None => shares.push((generation, verbs, vec![attempt.clone()])),
             }
         }
+        if shares.is_empty() && !attempts.is_empty() {
+            return Err(self.not_up());
+        }
         let asking = shares.iter().map(async |(generation, verbs, share)| {
             let verdicts = verbs.recover(share).await?;
             for attempt in share {
-                let found = verdicts.iter().find(|one| one.attempt_tag == attempt.attempt_tag);
-                match found.map(|one| &one.found) {
-                    Some(longshore_plugin_api::Found::Here) => {
-                        generation.held.enter(&attempt.attempt_tag, &attempt.job_id);
-                    }
-                    Some(longshore_plugin_api::Found::Gone) => {
-                        generation.leave(&attempt.attempt_tag)
-                    }
-                    _ => {}
+                let gone = verdicts.iter().any(|one| {
+                    one.attempt_tag == attempt.attempt_tag
+                        && one.found == longshore_plugin_api::Found::Gone
+                });
+                if gone {
+                    generation.leave(&attempt.attempt_tag);
                 }
             }
             Ok(verdicts)
@@ -342,6 +352,8 @@ fn step_down(now: &Facts, then: &Facts) -> Option<&'static str> {
         Some("runs its jobs elsewhere")
     } else if then.scope != now.scope {
         Some("reaches otherwise")
+    } else if then.reattach != now.reattach {
+        Some("keeps its jobs over a restart otherwise")
     } else {
         None
     }
@@ -358,6 +370,12 @@ impl HostedExecutor for Hosted {
 
     fn standing(&self) -> Standing {
         self.read().current.as_ref().map_or(Standing::Absent, |current| current.standing())
+    }
+
+    fn answers(&self) -> bool {
+        let generations = self.read();
+        let mut all = generations.current.iter().chain(&generations.draining);
+        all.any(|one| one.standing().answers())
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {
@@ -407,6 +425,8 @@ impl HostedExecutor for Hosted {
     fn wait<'a>(&'a self, attempt: &'a Attempt) -> Answer<'a, Ended> {
         Box::pin(async {
             let (generation, verbs) = self.holder(attempt)?;
+            // One that an earlier process began.
+            generation.held.keep(&attempt.attempt_tag, &attempt.job_id);
             let ended = verbs.wait(attempt).await;
             if ended.is_ok() {
                 generation.held.ended(&attempt.attempt_tag);
@@ -449,7 +469,9 @@ impl HostedExecutor for Hosted {
     fn stop(&self, grace: Duration) -> Answer<'_, ()> {
         Box::pin(async move {
             let all: Vec<_> = {
-                let generations = self.read();
+                let mut generations =
+                    self.generations.write().unwrap_or_else(PoisonError::into_inner);
+                generations.closed = true;
                 let rest = generations.next.iter().chain(&generations.draining);
                 generations.current.iter().chain(rest).cloned().collect()
             };

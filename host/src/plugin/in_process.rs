@@ -1,12 +1,14 @@
 //! A plugin in the host's own process.
+#![expect(unsafe_code, reason = "an executor is dropped on a thread of its own")]
 
 use std::{
     fmt,
     future::{Future, poll_fn},
-    mem,
+    mem::{self, ManuallyDrop},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::Poll,
+    thread,
 };
 
 use longshore_plugin_api::{
@@ -18,7 +20,18 @@ use longshore_plugin_api::{
 };
 
 pub(super) struct InProcess {
-    executor: ExecutorBox,
+    executor: ManuallyDrop<ExecutorBox>,
+}
+
+impl Drop for InProcess {
+    /// The author's `drop` may take its time, and whoever lets go of the executor has none.
+    fn drop(&mut self) {
+        // SAFETY: taken once, here, and nobody looks at it after this.
+        let executor = unsafe { ManuallyDrop::take(&mut self.executor) };
+        let thread = thread::Builder::new().name("plugin-drop".to_owned());
+        // Without a thread it is dropped by whoever failed to start one.
+        let _ = thread.spawn(move || drop(executor));
+    }
 }
 
 impl InProcess {
@@ -34,7 +47,7 @@ impl InProcess {
             let message = format!("the plugin does not say what it is: {e}");
             Error::new(ErrorKind::Protocol, message)
         })?;
-        Ok((Self { executor }, facts))
+        Ok((Self { executor: ManuallyDrop::new(executor) }, facts))
     }
 
     /// Something that takes its time. Never panics; dropping it abandons the call.

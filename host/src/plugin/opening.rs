@@ -23,13 +23,13 @@ use super::{
     in_process::InProcess,
     library, preflight,
     problem::{Code, PluginProblem},
-    runner::{self, Heard, Live, Order, Program, Why},
+    runner::{self, Death, Heard, Live, Order, Program, Why},
     schema,
     secret::Secrets,
-    supervisor::Ask,
+    supervisor::{Ask, Running},
     transport::Transport,
     verbs::Verbs,
-    verdicts::Verdicts,
+    verdicts::{Verdict, Verdicts},
     watchdog::Watchdog,
 };
 use crate::config::{ExecutorConfig, PluginIsolation};
@@ -50,6 +50,7 @@ pub(super) struct Workshop {
     pub(super) state_dir: PathBuf,
     pub(super) config_dir: Option<PathBuf>,
     pub(super) verdicts: Verdicts,
+    pub(super) running: Running,
 }
 
 /// An executor that is up.
@@ -67,6 +68,8 @@ pub(super) enum Trouble {
     Refused { problem: PluginProblem, retryable: bool },
     /// Its process has died, by itself or because it did not answer.
     Died(PluginProblem),
+    /// The same, while the library was loaded.
+    DiedLoading(PluginProblem),
 }
 
 /// How far it is to be brought.
@@ -85,6 +88,10 @@ pub(super) struct Opening {
     pub(super) candidate: Arc<Candidate>,
     pub(super) events: Arc<dyn Events>,
     pub(super) asks: WeakUnboundedSender<Ask>,
+    /// What nobody may read, once its settings are read.
+    pub(super) secrets: OnceLock<Arc<Secrets>>,
+    /// Whether loading it has ended or held up a process before, and nothing has come of it since.
+    pub(super) suspect: bool,
 }
 
 impl Opening {
@@ -97,7 +104,7 @@ impl Opening {
     }
 
     async fn in_runner(self, until: Until) -> Result<Up, Trouble> {
-        self.cached()?;
+        self.cached().await?;
         let heard = Arc::new(self.callback());
         let live = self.spawn(Arc::clone(&heard) as Arc<dyn Heard>).await?;
         let made = self.make_in(&live, &heard, until).await;
@@ -106,15 +113,32 @@ impl Opening {
             Err(failed) => {
                 live.kill(Why::Abandoned);
                 let death = live.died().await;
-                Err(match failed {
-                    Failed::Died => {
-                        Trouble::Died(self.problem(death.code(), format!("its process {death}")))
-                    }
-                    Failed::Hung(message) => Trouble::Died(self.problem(Code::Hung, message)),
-                    Failed::Load(problem) => self.refused(problem),
-                    Failed::Said(problem, retryable) => Trouble::Refused { problem, retryable },
-                })
+                Err(self.trouble(failed, Some(&death)))
             }
+        }
+    }
+
+    /// What becomes of it after that.
+    fn trouble(&self, failed: Failed, death: Option<&Death>) -> Trouble {
+        match (failed, death) {
+            (Failed::Died, Some(death)) => {
+                Trouble::Died(self.problem(death.code(), format!("its process {death}")))
+            }
+            (Failed::Hung(message), Some(_)) => Trouble::Died(self.problem(Code::Hung, message)),
+            // There is no process of its own to be started again.
+            (Failed::Hung(message), None) => {
+                let problem = self.problem(Code::Hung, message);
+                Trouble::Refused { problem, retryable: false }
+            }
+            (Failed::Died, None) => {
+                let problem = self.problem(Code::Protocol, "it says that it has died".to_owned());
+                Trouble::Refused { problem, retryable: false }
+            }
+            (Failed::Unlucky(problem), _) => {
+                Trouble::DiedLoading(problem.file(&self.candidate.file))
+            }
+            (Failed::Load(problem), _) => self.refused(problem),
+            (Failed::Said(problem, retryable), _) => Trouble::Refused { problem, retryable },
         }
     }
 
@@ -134,16 +158,51 @@ impl Opening {
         self.start(facts, description, Transport::Runner(Arc::clone(live)), until).await
     }
 
-    /// Loads it in a process that is asked for nothing else; what that says is remembered, if it says
-    /// the same tomorrow.
+    /// Loads it. What that says is remembered, if it says the same tomorrow.
     async fn load_in(&self, live: &Arc<Live>) -> Result<Description, Failed> {
         let probed = live.load(&self.candidate.note, self.wanted.config.deadlines.load).await;
-        if let Err(error) = self.workshop.verdicts.keep(&self.candidate.digest, &probed) {
-            tracing::debug!(%error, "cannot remember what became of a plugin");
+        let probed = probed.map_err(|problem| problem.plugin(&self.candidate.note.name));
+        match &probed {
+            // Once may be an accident: a busy machine, somebody's `kill`. What has loaded before, or was
+            // not to blame, is tried again like everything that dies.
+            Err(problem) if matches!(problem.code, Code::Crashed | Code::Hung) => {
+                if !self.suspect || self.has_loaded().await {
+                    return Err(Failed::Unlucky(problem.clone()));
+                }
+            }
+            Err(problem) if problem.code == Code::Runner => {
+                return Err(Failed::Said(problem.clone(), true));
+            }
+            _ => {}
         }
+        self.remember(&probed).await;
         let probed = probed.map_err(Failed::Load)?;
         schema::sound(&probed.description.config_schema).map_err(Failed::Load)?;
         Ok(probed.description)
+    }
+
+    async fn has_loaded(&self) -> bool {
+        matches!(self.verdict().await, Some(Ok(_)))
+    }
+
+    /// What became of this content before. Reads a file, so not here.
+    async fn verdict(&self) -> Option<Verdict> {
+        let (workshop, digest) = (Arc::clone(&self.workshop), self.candidate.digest.clone());
+        let read = tokio::task::spawn_blocking(move || workshop.verdicts.of(&digest));
+        read.await.ok().flatten()
+    }
+
+    async fn remember(&self, probed: &Verdict) {
+        // It is known already; writing costs the disk its time.
+        if probed.is_ok() && self.has_loaded().await {
+            return;
+        }
+        let (workshop, digest) = (Arc::clone(&self.workshop), self.candidate.digest.clone());
+        let probed = probed.clone();
+        let write = move || workshop.verdicts.keep(&digest, &probed);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
+            tracing::debug!(%error, "cannot remember what became of a plugin");
+        }
     }
 
     async fn in_process(self, until: Until) -> Result<Up, Trouble> {
@@ -169,22 +228,13 @@ impl Opening {
         };
         match made.await {
             Ok(verbs) => Ok(Up { verbs, live: None }),
-            Err(Failed::Said(problem, retryable)) => Err(Trouble::Refused { problem, retryable }),
-            Err(Failed::Load(problem)) => Err(self.refused(problem)),
-            Err(Failed::Hung(message)) => Err(Trouble::Refused {
-                problem: self.problem(Code::Hung, message),
-                retryable: false,
-            }),
-            Err(Failed::Died) => Err(Trouble::Refused {
-                problem: self.problem(Code::Protocol, "it says that it has died".to_owned()),
-                retryable: false,
-            }),
+            Err(failed) => Err(self.trouble(failed, None)),
         }
     }
 
     /// Lets a child load it first: what its constructors do, they do there.
     async fn probe(&self) -> Result<(), Trouble> {
-        if self.cached()? {
+        if self.cached().await? {
             return Ok(());
         }
         let live = self.spawn(Arc::new(Silent)).await?;
@@ -193,14 +243,13 @@ impl Opening {
         live.died().await;
         match probed {
             Ok(_) => Ok(()),
-            Err(Failed::Load(problem) | Failed::Said(problem, _)) => Err(self.refused(problem)),
-            Err(Failed::Hung(_) | Failed::Died) => unreachable!("loading says what it is"),
+            Err(failed) => Err(self.trouble(failed, None)),
         }
     }
 
     /// Whether it is known to load. What is known to kill or to stop whoever loads it is not tried.
-    fn cached(&self) -> Result<bool, Trouble> {
-        match self.workshop.verdicts.of(&self.candidate.digest) {
+    async fn cached(&self) -> Result<bool, Trouble> {
+        match self.verdict().await {
             None => Ok(false),
             Some(Ok(_)) => Ok(true),
             Some(Err(problem)) => Err(self.refused(problem)),
@@ -240,13 +289,13 @@ impl Opening {
     fn request(&self, description: &Description, heard: &Callback) -> Result<String, Failed> {
         let ExecutorConfig { config, isolation, .. } = &self.wanted.config;
         // From here on nothing that is said of this executor shows them.
-        heard.keep_secret(Secrets::of(&description.config_schema, config));
+        let secrets = Arc::new(Secrets::of(&description.config_schema, config));
+        heard.keep_secret(Arc::clone(self.secrets.get_or_init(|| secrets)));
         let mistakes = schema::mistakes(&description.config_schema, config);
         if !mistakes.is_empty() {
             let all: Vec<_> =
                 mistakes.iter().map(|m| format!("at `{}`: {}", m.pointer, m.message)).collect();
-            let message = heard.redact(&all.join("; ")).into_owned();
-            return Err(Failed::Said(self.problem(Code::Config, message), false));
+            return Err(Failed::Said(self.problem(Code::Config, all.join("; ")), false));
         }
         let open = Open {
             executor: self.wanted.executor.clone(),
@@ -273,6 +322,7 @@ impl Opening {
             options_schema: description.options_schema,
             deadlines: self.wanted.config.deadlines,
             watchdog: Watchdog::new(self.asks.clone()),
+            secrets: self.secrets.get().cloned().unwrap_or_default(),
             transport,
         });
         verbs.check_requirements().await.map_err(|e| self.failed(Code::Requirements, &e))?;
@@ -311,6 +361,8 @@ impl Opening {
     }
 
     fn problem(&self, code: Code, message: String) -> PluginProblem {
+        let message =
+            self.secrets.get().map_or(message.clone(), |s| s.redact(&message).into_owned());
         let message = format!("executor `{}`: {message}", self.wanted.executor);
         PluginProblem::new(code, message).plugin(&self.candidate.note.name)
     }
@@ -319,6 +371,8 @@ impl Opening {
 /// How far it did not get.
 enum Failed {
     Load(PluginProblem),
+    /// Loading has ended or held up its process, perhaps by accident.
+    Unlucky(PluginProblem),
     Said(PluginProblem, bool),
     Hung(String),
     Died,

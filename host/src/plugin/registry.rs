@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use super::{
@@ -18,6 +19,7 @@ use super::{
     preflight::Note,
     problem::{Code, PluginProblem},
     schema,
+    supervisor::Running,
     verdicts::Verdicts,
 };
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
 mod directory;
 mod entry;
 
-use self::directory::Directory;
+use self::directory::{Directory, Known};
 pub use self::entry::{Entry, ExecutorEntry, State};
 
 /// The plugins of one directory, and the executors that are made of them.
@@ -37,9 +39,14 @@ pub struct Registry {
     settings: Plugins,
     copies: Copies,
     workshop: Arc<Workshop>,
+    /// Held for as long as a look takes, which may be long.
     directory: Mutex<Directory>,
+    known: Mutex<Known>,
     executors: Mutex<BTreeMap<String, Arc<Hosted>>>,
 }
+
+/// How long what was replaced or let go is waited for when everything ends.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where a registry keeps things.
 #[derive(Clone, Debug)]
@@ -75,11 +82,13 @@ impl Registry {
             verdicts: Verdicts::below(&places.copies),
             state_dir: places.state,
             config_dir: places.config,
+            running: Running::default(),
         };
         let this = Self {
             settings,
             copies,
             workshop: Arc::new(workshop),
+            known: Mutex::new(directory.known()),
             directory: Mutex::new(directory),
             executors: Mutex::default(),
         };
@@ -101,7 +110,12 @@ impl Registry {
     /// takes no new jobs. A file counts once two looks have seen it unchanged. Blocks. Says how many
     /// plugins are others now.
     pub fn scan(&self) -> usize {
-        let changes = self.directory().look(&self.settings, &self.copies);
+        let changes = {
+            let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+            let changes = directory.look(&self.settings, &self.copies);
+            *self.known() = directory.known();
+            changes
+        };
         for change in &changes {
             let wanting: Vec<_> = {
                 let executors = self.executors();
@@ -163,6 +177,8 @@ impl Registry {
             candidate,
             events: Arc::new(()),
             asks: asks.downgrade(),
+            secrets: OnceLock::new(),
+            suspect: false,
         };
         match opening.run(Until::Checked).await {
             Ok(up) => {
@@ -171,8 +187,23 @@ impl Registry {
                 }
                 Ok(())
             }
-            Err(Trouble::Refused { problem, .. } | Trouble::Died(problem)) => Err(problem),
+            Err(
+                Trouble::Refused { problem, .. }
+                | Trouble::Died(problem)
+                | Trouble::DiedLoading(problem),
+            ) => Err(problem),
         }
+    }
+
+    /// Ends every executor, and waits until nothing of them is left.
+    pub async fn stop(&self, grace: Duration) {
+        let executors: Vec<_> = self.executors().values().cloned().collect();
+        let stopping = executors.iter().map(async |hosted| {
+            // Told by whoever supervises it.
+            let _ = hosted.stop(grace).await;
+        });
+        join_all(stopping).await;
+        self.workshop.running.none(LAST_WAIT).await;
     }
 
     /// Lets an executor of that name, or every executor of a plugin of that name, try again that was
@@ -186,11 +217,11 @@ impl Registry {
     }
 
     fn candidate(&self, plugin: &str) -> Result<Arc<Candidate>, PluginProblem> {
-        let directory = self.directory();
-        directory.get(plugin).cloned().ok_or_else(|| self.unknown(plugin, &directory))
+        let known = self.known();
+        known.get(plugin).cloned().ok_or_else(|| self.unknown(plugin, &known))
     }
 
-    fn unknown(&self, name: &str, directory: &Directory) -> PluginProblem {
+    fn unknown(&self, name: &str, directory: &Known) -> PluginProblem {
         if let Some(problem) = directory.refusal_of(name) {
             return problem;
         }
@@ -214,7 +245,7 @@ impl Registry {
     /// Every plugin with its executors, by name; then every file that is refused.
     #[must_use]
     pub fn list(&self) -> Vec<Entry> {
-        let directory = self.directory();
+        let directory = self.known();
         let executors = self.executors();
         let mut of: BTreeMap<&str, Vec<&Arc<Hosted>>> = BTreeMap::new();
         for hosted in executors.values() {
@@ -267,14 +298,14 @@ impl Registry {
 
     /// Removes private copies that nothing is made of any more.
     fn prune(&self) {
-        let mut digests: Vec<_> = self.directory().usable().map(|one| one.digest.clone()).collect();
+        let mut digests: Vec<_> = self.known().usable().map(|one| one.digest.clone()).collect();
         digests.extend(self.executors().values().flat_map(|hosted| hosted.digests()));
         let digests: Vec<_> = digests.iter().map(String::as_str).collect();
         self.copies.prune(&digests);
     }
 
-    fn directory(&self) -> MutexGuard<'_, Directory> {
-        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn executors(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Hosted>>> {

@@ -11,7 +11,7 @@ use super::{
     generation::{Maker, Status},
     held::Held,
     ledger::Ledger,
-    opening::{Trouble, Up},
+    opening::{Trouble, Up, Workshop},
     problem::{Code, PluginProblem},
     runner::{Death, Why},
     standing::{Act, Event, next},
@@ -58,6 +58,8 @@ pub(super) struct Supervisor {
     ledger: Ledger,
     /// How often in a row it was refused for what may pass.
     refusals: u32,
+    /// Whether loading it was the end of its process the last time.
+    suspect: bool,
     making: Option<Task<Result<Up, Trouble>>>,
     /// A question whether it is alive, and the verb that gave the reason.
     question: Option<(Verb, Task<bool>)>,
@@ -90,6 +92,7 @@ impl Supervisor {
             held,
             ledger,
             refusals: 0,
+            suspect: false,
             making: None,
             question: None,
             up: None,
@@ -101,7 +104,8 @@ impl Supervisor {
 
     /// Until it has ended for good.
     pub(super) async fn run(mut self) {
-        self.making = Some(self.maker.make());
+        let _counted = Counted::one(&self.maker.workshop);
+        self.making = Some(self.maker.make(self.suspect));
         while self.standing() != Standing::Stopped {
             let happened = self.happened().await;
             self.take(happened).await;
@@ -132,9 +136,10 @@ impl Supervisor {
             Happened::Told { verb, alive: false } => self.overran(verb).await,
             Happened::Due => self.on(Event::Due, None).await,
             Happened::Asked(Ask::Overran { verb, strikes }) => {
-                if strikes >= STRIKES {
+                let in_a_row = strikes >= STRIKES;
+                if in_a_row && !is_anybodys(verb) {
                     self.overran(verb).await;
-                } else if needs_a_question(verb) && self.question.is_none() {
+                } else if (in_a_row || needs_a_question(verb)) && self.question.is_none() {
                     self.question = self.up.as_ref().map(|up| {
                         let verbs = Arc::clone(&up.verbs);
                         let ask: Task<bool> = Box::pin(async move { verbs.is_alive().await });
@@ -142,10 +147,14 @@ impl Supervisor {
                     });
                 }
             }
-            Happened::Asked(Ask::Answered) => self.on(Event::Answered, None).await,
+            Happened::Asked(Ask::Answered) if self.standing() == Standing::Hung => {
+                self.on(Event::Answered, None).await;
+            }
+            Happened::Asked(Ask::Answered) => {}
             Happened::Asked(Ask::Emptied) => self.drained().await,
             Happened::Asked(Ask::Released) => {
                 self.ledger.clear();
+                self.suspect = false;
                 self.maker.forget_verdict();
                 self.on(Event::Released, None).await;
             }
@@ -170,6 +179,7 @@ impl Supervisor {
         match made {
             Ok(up) => {
                 self.refusals = 0;
+                self.suspect = false;
                 self.up = Some(up);
                 self.on(Event::Up, None).await;
             }
@@ -179,12 +189,18 @@ impl Supervisor {
                 self.on(Event::Refused(again), Some(problem)).await;
             }
             Err(Trouble::Died(problem)) => self.fell(problem).await,
+            Err(Trouble::DiedLoading(problem)) => {
+                self.suspect = true;
+                self.fell(problem).await;
+            }
         }
     }
 
     async fn died(&mut self, death: &Death) {
         let executor = &self.maker.wanted.executor;
         let message = format!("executor `{executor}`: its process {death}");
+        // Its last words may be anything.
+        let message = self.up.as_ref().map_or(message.clone(), |up| up.verbs.redact(&message));
         let problem = self.maker.problem(death.code(), message);
         self.fell(problem).await;
     }
@@ -199,7 +215,12 @@ impl Supervisor {
         problem.message.push_str(&ran(&running));
         let now = Moment::now();
         let aftermath = self.ledger.died(now, &running);
-        self.status.send_modify(|status| status.deaths = self.ledger.count(now));
+        let deaths = self.ledger.count(now);
+        // Told with what follows.
+        self.status.send_if_modified(|status| {
+            status.deaths = deaths;
+            false
+        });
         self.on(Event::Died(aftermath), Some(problem)).await;
     }
 
@@ -222,12 +243,16 @@ impl Supervisor {
         let before = self.standing();
         let isolated = self.maker.wanted.config.isolation == PluginIsolation::Process;
         let (standing, act) = next(Moment::now(), before, event, isolated);
+        let problem = match problem {
+            Some(last) if standing == Standing::Quarantined => Some(self.quarantined(&last)),
+            problem => problem,
+        };
         if let Some(problem) = &problem {
             self.tell(standing, problem);
         }
         match act {
             Act::Nothing => {}
-            Act::Start => self.making = Some(self.maker.make()),
+            Act::Start => self.making = Some(self.maker.make(self.suspect)),
             Act::Kill => {
                 let live = self.up.as_ref().and_then(|up| up.live.as_ref());
                 if let (Some(live), Some(verb)) = (live, self.overran) {
@@ -236,23 +261,40 @@ impl Supervisor {
             }
             Act::End => self.end().await,
         }
-        self.status.send_modify(|status| {
+        // What hangs is still asked how it is: an answer brings it back.
+        let up = self.up.as_ref().map(|up| Arc::clone(&up.verbs));
+        let pid = self.up.as_ref().and_then(|up| Some(up.live.as_ref()?.pid()));
+        let mut old = None;
+        self.status.send_if_modified(|status| {
+            let news = before != standing || problem.is_some() || pid != status.pid;
             if before != standing {
                 (status.standing, status.since) = (standing, clock::wall_ms());
             }
-            if let Some(problem) = problem {
-                status.problem = Some(problem);
+            if problem.is_some() {
+                status.problem = problem;
             }
-            // What hangs is still asked how it is: an answer brings it back.
-            status.up = self.up.as_ref().map(|up| Arc::clone(&up.verbs));
-            status.pid = self.up.as_ref().and_then(|up| Some(up.live.as_ref()?.pid()));
-            if let Some(up) = &self.up {
-                status.facts = Some(up.verbs.facts.clone());
+            if let Some(up) = &up {
+                status.facts = Some(up.facts.clone());
             }
+            status.pid = pid;
+            // Not dropped under the lock.
+            old = std::mem::replace(&mut status.up, up);
+            news
         });
+        drop(old);
         if before != standing && standing == Standing::Ready {
             self.maker.say_ready();
         }
+    }
+
+    fn quarantined(&self, last: &PluginProblem) -> PluginProblem {
+        let (executor, deaths) = (&self.maker.wanted.executor, self.status.borrow().deaths);
+        let message = format!(
+            "{}; it died {deaths} times, so it is left alone until another file takes its place or \
+             `longshore plugin release {executor}` lets it try again",
+            last.message
+        );
+        self.maker.problem(Code::Quarantined, message)
     }
 
     /// Says what happened and what follows.
@@ -268,9 +310,7 @@ impl Supervisor {
             Standing::Failed(None) => {
                 tracing::warn!(executor, %code, "executor `{executor}` is not used: {problem}");
             }
-            Standing::Quarantined => {
-                tracing::error!(executor, %code, "{problem}; it died {} times, so it is left alone until another file takes its place or `longshore plugin release {executor}` lets it try again", self.status.borrow().deaths);
-            }
+            Standing::Quarantined => tracing::error!(executor, %code, "{problem}"),
             _ => tracing::warn!(executor, %code, "{problem}"),
         }
     }
@@ -305,6 +345,42 @@ fn ran(jobs: &[String]) -> String {
     }
 }
 
+/// How many supervisors a registry has.
+#[derive(Debug)]
+pub(super) struct Running(watch::Sender<usize>);
+
+impl Default for Running {
+    fn default() -> Self {
+        Self(watch::channel(0).0)
+    }
+}
+
+impl Running {
+    /// Waits until there is none, at most that long: a process that ends must not leave them behind.
+    pub(super) async fn none(&self, limit: Duration) {
+        let mut running = self.0.subscribe();
+        if tokio::time::timeout(limit, running.wait_for(|count| *count == 0)).await.is_err() {
+            tracing::warn!("not every executor ended within {limit:?}");
+        }
+    }
+}
+
+/// One of them, for as long as it runs.
+struct Counted(Arc<Workshop>);
+
+impl Counted {
+    fn one(workshop: &Arc<Workshop>) -> Self {
+        workshop.running.0.send_modify(|count| *count += 1);
+        Self(Arc::clone(workshop))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.running.0.send_modify(|count| *count -= 1);
+    }
+}
+
 enum Happened {
     Made(Box<Result<Up, Trouble>>),
     Died(Arc<Death>),
@@ -316,6 +392,11 @@ enum Happened {
 /// A verb whose silence is worth a question at once. Others may be slow: they count.
 const fn needs_a_question(verb: Verb) -> bool {
     matches!(verb, Verb::Health | Verb::Recover | Verb::Cancel)
+}
+
+/// A verb that users cause: how often it is silent is in their hands.
+const fn is_anybodys(verb: Verb) -> bool {
+    matches!(verb, Verb::ValidateJob | Verb::Logs)
 }
 
 async fn died(up: Option<&Up>) -> Arc<Death> {

@@ -1,6 +1,6 @@
 //! Types to verbs and JSON, over any transport, each within its deadline.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use longshore_plugin_api::{
     Attempt, Ended, Error, ErrorKind, Facts, Handle, Job, JobShape, LogChunk, Verdict, Work,
@@ -10,10 +10,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     schema,
+    secret::Secrets,
     transport::{Text, Transport},
     watchdog::Watchdog,
 };
-use crate::config::Deadlines;
+use crate::{clock::Moment, config::Deadlines};
 
 /// One opened executor.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Verbs {
     pub(super) options_schema: Option<serde_json::Value>,
     pub(super) deadlines: Deadlines,
     pub(super) watchdog: Watchdog,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) transport: Transport,
 }
 
@@ -33,7 +35,16 @@ impl Verbs {
         payload: &impl Serialize,
     ) -> Result<A, Error> {
         let payload = write(payload)?;
-        self.read(verb, &self.transport.call(verb, payload).await?)
+        let answer = match self.transport.call(verb, payload).await {
+            Ok(text) => self.read(verb, &text),
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| Error { message: self.redact(&error.message), ..error })
+    }
+
+    /// The text without what is secret in this executor's settings.
+    pub(super) fn redact(&self, text: &str) -> String {
+        self.secrets.redact(text).into_owned()
     }
 
     async fn within<A>(
@@ -42,13 +53,14 @@ impl Verbs {
         verb: Verb,
         call: impl Future<Output = Result<A, Error>>,
     ) -> Result<A, Error> {
+        let began = Moment::now();
         match tokio::time::timeout(deadline, call).await {
             Ok(answer) => {
                 self.watchdog.answered(verb);
                 answer
             }
             Err(_) => {
-                self.watchdog.overran(verb);
+                self.watchdog.overran(verb, began);
                 let (plugin, verb) = (&self.plugin, verb.name());
                 let message =
                     format!("plugin `{plugin}` did not answer `{verb}` within {deadline:?}");

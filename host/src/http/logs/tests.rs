@@ -70,6 +70,10 @@ impl HostedExecutor for Speaker {
         Standing::Ready
     }
 
+    fn answers(&self) -> bool {
+        self.standing().answers()
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }

@@ -25,6 +25,16 @@ use crate::{
 /// What is wrong, and since when; milliseconds UTC.
 type Refusal = (PluginProblem, i64);
 
+/// What is known of the directory between two looks.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Every plugin that can be used, by name.
+    usable: BTreeMap<String, Arc<Candidate>>,
+    /// Everything that cannot, in the order of the files.
+    refused: Vec<Refusal>,
+}
+
+/// Looks, and remembers what it saw.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     shelf: Shelf,
@@ -162,6 +172,22 @@ impl Directory {
         new.chain(gone).collect()
     }
 
+    /// What it saw.
+    pub(super) fn known(&self) -> Known {
+        Known { usable: self.usable.clone(), refused: self.refused().cloned().collect() }
+    }
+
+    fn refused(&self) -> impl Iterator<Item = &Refusal> {
+        let files = self.files.values().filter_map(|examined| examined.as_ref().err());
+        self.trouble.iter().chain(files).chain(self.twins.values())
+    }
+
+    fn refusal_of(&self, name: &str) -> Option<PluginProblem> {
+        refusal_of(self.refused(), name)
+    }
+}
+
+impl Known {
     /// The plugin of that name.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<Candidate>> {
         self.usable.get(name)
@@ -174,15 +200,18 @@ impl Directory {
 
     /// Everything that cannot, in the order of the files.
     pub(super) fn refused(&self) -> impl Iterator<Item = &Refusal> {
-        let files = self.files.values().filter_map(|examined| examined.as_ref().err());
-        self.trouble.iter().chain(files).chain(self.twins.values())
+        self.refused.iter()
     }
 
     /// Why the plugin of that name is not used, if a file of that name is there.
     pub(super) fn refusal_of(&self, name: &str) -> Option<PluginProblem> {
-        let mut problems = self.refused().map(|(problem, _)| problem);
-        problems.find(|problem| problem.plugin.as_deref() == Some(name)).cloned()
+        refusal_of(self.refused(), name)
     }
+}
+
+fn refusal_of<'a>(refused: impl Iterator<Item = &'a Refusal>, name: &str) -> Option<PluginProblem> {
+    let mut problems = refused.map(|(problem, _)| problem);
+    problems.find(|problem| problem.plugin.as_deref() == Some(name)).cloned()
 }
 
 /// Which files are used. Of two contents that say that they are the same plugin neither is: which one

@@ -130,6 +130,10 @@ impl HostedExecutor for Mortal {
         if self.0.borrow().stands { Standing::Ready } else { Standing::Restarting(Moment::now()) }
     }
 
+    fn answers(&self) -> bool {
+        self.standing().answers()
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
