@@ -20,6 +20,19 @@ const NONE: &str = "isolation = \"none\"";
 /// A job that crashes what runs it is failed at the third time.
 const FEW: &str = "[recovery]\nmax_recoveries = 0\ninterval = \"300ms\"";
 
+/// A job that does this wrong and ends when [`end_held`] says so. It is with the plugin by now.
+fn hold(scene: &Scene, executor: &str, mode: Option<&str>) -> String {
+    let params = serde_json::json!({ "evil": mode, "hold": scene.host.path("end") });
+    let id = scene.client.submit(executor, params);
+    scene.logs(&format!("evil holds {id}"));
+    id
+}
+
+/// Ends every job that is held.
+fn end_held(scene: &Scene) {
+    std::fs::write(scene.host.path("end"), "").unwrap();
+}
+
 /// The process that an executor runs in.
 fn runner(scene: &Scene, executor: &str) -> Pid {
     let pid = scene.stands(executor, "ready")["pid"].as_i64().unwrap();

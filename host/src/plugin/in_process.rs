@@ -19,8 +19,11 @@ use longshore_plugin_api::{
     wire::Verb,
 };
 
+use super::polls::Polls;
+
 pub(super) struct InProcess {
     executor: ManuallyDrop<ExecutorBox>,
+    polls: Polls,
 }
 
 impl Drop for InProcess {
@@ -40,6 +43,7 @@ impl InProcess {
         root: PluginRootRef,
         host: HostApiBox,
         request: String,
+        polls: Polls,
     ) -> Result<(Self, Facts), Error> {
         let executor = root.open()(host, request.into()).into_result().map_err(plugins_own)?;
         let facts = into_result(executor.ask(Verb::Facts.name().into(), "null".into()))?;
@@ -47,21 +51,25 @@ impl InProcess {
             let message = format!("the plugin does not say what it is: {e}");
             Error::new(ErrorKind::Protocol, message)
         })?;
-        Ok((Self { executor: ManuallyDrop::new(executor) }, facts))
+        Ok((Self { executor: ManuallyDrop::new(executor), polls }, facts))
     }
 
     /// Something that takes its time. Never panics; dropping it abandons the call.
     pub(super) async fn call(&self, verb: Verb, payload: String) -> Result<RString, Error> {
-        let mut call = pin!(self.executor.call(verb.name().into(), payload.into()));
+        let call = || self.executor.call(verb.name().into(), payload.into());
+        let mut call = pin!(self.polls.watch(verb, call));
         // The plugin's side never panics, if it is built with our adapter; a panic here would take
         // the task that renews leases with it.
-        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(into_result),
-            Err(payload) => {
-                mem::forget(payload);
-                let message =
-                    format!("the plugin panicked in {}, outside its own guard", verb.name());
-                Poll::Ready(Err(Error::new(ErrorKind::Panic, message)))
+        poll_fn(|cx| {
+            let mut poll = || catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
+            match self.polls.watch(verb, &mut poll) {
+                Ok(poll) => poll.map(into_result),
+                Err(payload) => {
+                    mem::forget(payload);
+                    let message =
+                        format!("the plugin panicked in {}, outside its own guard", verb.name());
+                    Poll::Ready(Err(Error::new(ErrorKind::Panic, message)))
+                }
             }
         })
         .await

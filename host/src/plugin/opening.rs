@@ -21,12 +21,16 @@ use super::{
     callback::Callback,
     candidate::Candidate,
     in_process::InProcess,
-    library, preflight,
+    library,
+    marker::Marker,
+    polls::Polls,
+    preflight,
     problem::{Code, PluginProblem},
     runner::{self, Death, Heard, Live, Order, Program, Why},
     schema,
     secret::Secrets,
     supervisor::{Ask, Running},
+    surroundings,
     transport::Transport,
     verbs::Verbs,
     verdicts::{Verdict, Verdicts},
@@ -59,6 +63,8 @@ pub(super) struct Up {
     pub(super) verbs: Arc<Verbs>,
     /// The process that it runs in, if that is not the host's.
     pub(super) live: Option<Arc<Live>>,
+    /// What an earlier host has died of, perhaps.
+    pub(super) suspicion: Option<PluginProblem>,
 }
 
 /// Why it is not.
@@ -109,7 +115,7 @@ impl Opening {
         let live = self.spawn(Arc::clone(&heard) as Arc<dyn Heard>).await?;
         let made = self.make_in(&live, &heard, until).await;
         match made {
-            Ok(verbs) => Ok(Up { verbs, live: Some(live) }),
+            Ok(verbs) => Ok(Up { verbs, live: Some(live), suspicion: None }),
             Err(failed) => {
                 live.kill(Why::Abandoned);
                 let death = live.died().await;
@@ -210,26 +216,50 @@ impl Opening {
         self.probe().await?;
         let deadlines = self.wanted.config.deadlines;
         let (copy, note) = (self.candidate.copy.clone(), self.candidate.note.clone());
+        let (marker, suspicion) = self.mark(until);
+        surroundings::remember();
         let loaded = on_own_thread(deadlines.load, move || library::load(&copy, &note)).await;
         let loaded = loaded
             .map_err(|why| PluginProblem::new(Code::Hung, format!("loading {why}")))
             .and_then(|loaded| loaded)
-            .map_err(|problem| self.refused(problem))?;
+            .map_err(|problem| self.refused(problem));
+        surroundings::restore(&self.candidate.note.name);
+        let loaded = loaded.inspect_err(|_| marker.remove())?;
         let made = async {
             let heard = self.callback();
             let request = self.request(&loaded.description, &heard)?;
             let heard = heard.into_ffi();
-            let opening = move || InProcess::open(loaded.root, heard, request);
+            let plugin = self.candidate.note.name.to_string();
+            let polls = Polls::new(move |text| tracing::warn!(plugin, "{text}"));
+            let opening = move || InProcess::open(loaded.root, heard, request, polls);
             let opened = on_own_thread(deadlines.open, opening).await;
             let (plugin, facts) = opened
                 .map_err(|why| Failed::Hung(format!("`open` {why}")))?
                 .map_err(|e| self.not_opened(&e))?;
-            self.start(facts, loaded.description, Transport::InProcess(plugin), until).await
+            let transport = Transport::InProcess(plugin, Arc::clone(&marker));
+            self.start(facts, loaded.description, transport, until).await
         };
-        match made.await {
-            Ok(verbs) => Ok(Up { verbs, live: None }),
+        let made = made.await;
+        surroundings::restore(&self.candidate.note.name);
+        // What hangs in here still does.
+        if let Err(Failed::Said(..) | Failed::Load(_) | Failed::Unlucky(_) | Failed::Died) = &made {
+            marker.remove();
+        }
+        match made {
+            Ok(verbs) => Ok(Up { verbs, live: None, suspicion }),
             Err(failed) => Err(self.trouble(failed, None)),
         }
+    }
+
+    /// Writes down that it is about to run in this process. What is only checked has a process for
+    /// itself, beside the host whose mark stands there.
+    fn mark(&self, until: Until) -> (Arc<Marker>, Option<PluginProblem>) {
+        if until == Until::Checked {
+            return (Arc::default(), None);
+        }
+        let Wanted { executor, .. } = &*self.wanted;
+        let (marker, left) = Marker::set(&self.workshop.state_dir, executor, &self.candidate);
+        (Arc::new(marker), left.map(|left| self.problem(Code::Crashed, left)))
     }
 
     /// Lets a child load it first: what its constructors do, they do there.

@@ -177,11 +177,12 @@ impl Supervisor {
     async fn made(&mut self, made: Result<Up, Trouble>) {
         self.making = None;
         match made {
-            Ok(up) => {
+            Ok(mut up) => {
                 self.refusals = 0;
                 self.suspect = false;
+                let suspicion = up.suspicion.take();
                 self.up = Some(up);
-                self.on(Event::Up, None).await;
+                self.on(Event::Up, suspicion).await;
             }
             Err(Trouble::Refused { problem, retryable }) => {
                 self.refusals = self.refusals.saturating_add(1);
@@ -325,6 +326,7 @@ impl Supervisor {
             let executor = &*self.maker.wanted.executor;
             tracing::warn!(executor, %error, "executor did not stop well");
         }
+        up.verbs.transport.ended();
         if let Some(live) = up.live {
             live.end(LAST_GRACE).await;
         }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use longshore_plugin_api::{Error, abi::abi_stable::std_types::RString, wire::Verb};
 
-use super::{in_process::InProcess, runner::Live};
+use super::{in_process::InProcess, marker::Marker, runner::Live, surroundings};
 
 #[derive(Debug)]
 pub(super) enum Transport {
-    InProcess(InProcess),
+    InProcess(InProcess, Arc<Marker>),
     Runner(Arc<Live>),
 }
 
@@ -19,11 +19,35 @@ pub(super) enum Text {
 }
 
 impl Transport {
-    /// Something that takes its time. Never panics; dropping it abandons the call.
-    pub(super) async fn call(&self, verb: Verb, payload: String) -> Result<Text, Error> {
+    /// Something that takes its time, for a job or for none. Never panics; dropping it abandons the call.
+    pub(super) async fn call(
+        &self,
+        verb: Verb,
+        job: Option<&str>,
+        payload: String,
+    ) -> Result<Text, Error> {
         match self {
-            Self::InProcess(plugin) => plugin.call(verb, payload).await.map(Text::Plugins),
+            Self::InProcess(plugin, marker) => {
+                let _marked = marker.enter(verb, job);
+                plugin.call(verb, payload).await.map(Text::Plugins)
+            }
             Self::Runner(live) => live.call(verb, payload).await.map(Text::Ours),
+        }
+    }
+}
+
+impl Transport {
+    /// Looks whether the plugin has changed what is not its own.
+    pub(super) fn look_around(&self, plugin: &str) {
+        if let Self::InProcess(..) = self {
+            surroundings::restore(plugin);
+        }
+    }
+
+    /// It has ended in order.
+    pub(super) fn ended(&self) {
+        if let Self::InProcess(_, marker) = self {
+            marker.remove();
         }
     }
 }

@@ -32,10 +32,11 @@ impl Verbs {
     async fn call<A: DeserializeOwned>(
         &self,
         verb: Verb,
+        job: Option<&str>,
         payload: &impl Serialize,
     ) -> Result<A, Error> {
         let payload = write(payload)?;
-        let answer = match self.transport.call(verb, payload).await {
+        let answer = match self.transport.call(verb, job, payload).await {
             Ok(text) => self.read(verb, &text),
             Err(error) => Err(error),
         };
@@ -80,72 +81,80 @@ impl Verbs {
 
     /// Whether it answers at all, outside of every count.
     pub(super) async fn is_alive(&self) -> bool {
-        let question = self.transport.call(Verb::Health, "null".to_owned());
+        let question = self.transport.call(Verb::Health, None, "null".to_owned());
         tokio::time::timeout(self.deadlines.health, question).await.is_ok()
     }
 
     pub(super) async fn locality(&self) -> Result<Option<String>, Error> {
         let verb = Verb::Locality;
-        self.within(self.deadlines.locality, verb, self.call(verb, &())).await
+        self.within(self.deadlines.locality, verb, self.call(verb, None, &())).await
     }
 
     pub(super) async fn validate_job(&self, job: &JobShape) -> Result<(), Error> {
         self.check_options(job)?;
         let verb = Verb::ValidateJob;
-        self.within(self.deadlines.validate_job, verb, self.call(verb, job)).await
+        self.within(self.deadlines.validate_job, verb, self.call(verb, None, job)).await
     }
 
     pub(super) async fn submit(&self, job: &Job) -> Result<Option<Handle>, Error> {
-        self.call(Verb::Submit, job).await
+        self.call(Verb::Submit, Some(&job.job_id), job).await
     }
 
     pub(super) async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {
-        self.call(Verb::Wait, attempt).await
+        self.call(Verb::Wait, Some(&attempt.job_id), attempt).await
     }
 
     pub(super) async fn cancel(&self, attempt: &Attempt, grace: Duration) -> Result<Work, Error> {
         let payload = wire::Cancel { attempt, grace: grace.into() };
-        let call = self.call(Verb::Cancel, &payload);
+        let call = self.call(Verb::Cancel, Some(&attempt.job_id), &payload);
         self.within(grace.saturating_add(self.deadlines.margin), Verb::Cancel, call).await
     }
 
     pub(super) async fn recover(&self, attempts: &[Attempt]) -> Result<Vec<Verdict>, Error> {
         let verb = Verb::Recover;
-        self.within(self.deadlines.recover, verb, self.call(verb, &attempts)).await
+        self.within(self.deadlines.recover, verb, self.call(verb, None, &attempts)).await
     }
 
     pub(super) async fn forget(&self, attempt: &Attempt) -> Result<(), Error> {
         let verb = Verb::Forget;
-        self.within(self.deadlines.forget, verb, self.call(verb, attempt)).await
+        self.within(self.deadlines.forget, verb, self.call(verb, Some(&attempt.job_id), attempt))
+            .await
     }
 
     pub(super) async fn retain(&self, attempts: &[Attempt]) -> Result<(), Error> {
         let verb = Verb::Retain;
-        self.within(self.deadlines.retain, verb, self.call(verb, &attempts)).await
+        self.within(self.deadlines.retain, verb, self.call(verb, None, &attempts)).await
     }
 
     pub(super) async fn logs(&self, attempt: &Attempt, offset: u64) -> Result<LogChunk, Error> {
         let payload = wire::Logs { attempt, offset };
-        self.within(self.deadlines.logs, Verb::Logs, self.call(Verb::Logs, &payload)).await
+        self.within(
+            self.deadlines.logs,
+            Verb::Logs,
+            self.call(Verb::Logs, Some(&attempt.job_id), &payload),
+        )
+        .await
     }
 
     pub(super) async fn health(&self) -> Result<(), Error> {
         let verb = Verb::Health;
-        self.within(self.deadlines.health, verb, self.call(verb, &())).await
+        let health = self.within(self.deadlines.health, verb, self.call(verb, None, &())).await;
+        self.transport.look_around(&self.plugin);
+        health
     }
 
     pub(super) async fn check_requirements(&self) -> Result<(), Error> {
         let verb = Verb::CheckRequirements;
-        self.within(self.deadlines.check_requirements, verb, self.call(verb, &())).await
+        self.within(self.deadlines.check_requirements, verb, self.call(verb, None, &())).await
     }
 
     pub(super) async fn start(&self) -> Result<(), Error> {
-        self.within(self.deadlines.start, Verb::Start, self.call(Verb::Start, &())).await
+        self.within(self.deadlines.start, Verb::Start, self.call(Verb::Start, None, &())).await
     }
 
     pub(super) async fn stop(&self, grace: Duration) -> Result<(), Error> {
         let payload = wire::Stop { grace: grace.into() };
-        let call = self.call(Verb::Stop, &payload);
+        let call = self.call(Verb::Stop, None, &payload);
         self.within(grace.saturating_add(self.deadlines.margin), Verb::Stop, call).await
     }
 

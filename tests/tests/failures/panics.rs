@@ -5,7 +5,7 @@ use std::fs;
 use longshore_tests::{Scene, evil, evil_as, scene, wait::PATIENCE, wait_until};
 use serde_json::json;
 
-use crate::{FEW, NONE, kill};
+use crate::{FEW, NONE, hold, kill};
 
 #[test]
 fn a_panic_while_it_opens_is_the_reason() {
@@ -49,15 +49,12 @@ fn a_panic_in_any_method_is_one_jobs_error() {
     assert_eq!(client.job(&waits)["status"], "PENDING");
     client.cancel(&waits);
     // Nobody knows what became of it, until somebody asks another method.
-    let hold = scene.host.path("hold");
-    fs::write(&hold, "").unwrap();
-    let unknown = client.submit("recover", json!({ "hold": hold }));
-    client.until(&unknown, "RUNNING");
+    let unknown = hold(&scene, "recover", None);
     kill(&scene, "recover");
     scene.logs("asked to panic in recover");
     assert_eq!(client.job(&unknown)["status"], "NEEDS_RECOVERY");
     client.cancel(&unknown);
-    assert_eq!(client.ended(&unknown)["status"], "CANCELED");
+    assert_eq!(client.until(&unknown, "CANCELED")["work"], "maybe");
     for method in ["evil", "validate_job", "retain", "health"] {
         assert_eq!(scene.row(method)["deaths"], 0, "{method}");
     }
@@ -68,10 +65,7 @@ fn a_panic_in_any_method_is_one_jobs_error() {
 #[test]
 fn a_panic_in_cancel_keeps_the_work_in_doubt_until_there_is_proof() {
     let scene = Scene::of(scene(&evil("")));
-    let hold = scene.host.path("hold");
-    fs::write(&hold, "").unwrap();
-    let id = scene.client.submit("evil", json!({ "evil": "panic-cancel", "hold": hold }));
-    scene.client.until(&id, "RUNNING");
+    let id = hold(&scene, "evil", Some("panic-cancel"));
     scene.client.cancel(&id);
     scene.logs("asked to panic in cancel");
     assert_eq!(scene.client.until(&id, "CANCELED")["work"], "maybe");
@@ -110,11 +104,8 @@ fn a_panic_in_drop_ends_nothing() {
 fn a_panic_while_a_call_is_dropped_ends_nothing() {
     let both = evil("") + &evil_as("inside", NONE);
     let scene = Scene::of(scene(&both));
-    let hold = scene.host.path("hold");
-    fs::write(&hold, "").unwrap();
     for executor in ["evil", "inside"] {
-        let id = scene.client.submit(executor, json!({ "evil": "panic-guard", "hold": hold }));
-        scene.client.until(&id, "RUNNING");
+        let id = hold(&scene, executor, Some("panic-guard"));
         scene.client.cancel(&id);
         assert_eq!(scene.client.ended(&id)["status"], "CANCELED");
         scene.client.result(&scene.client.submit(executor, json!({})));

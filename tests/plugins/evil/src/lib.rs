@@ -214,6 +214,9 @@ impl Executor for Evil {
         let Some(run) = self.run(attempt) else {
             return Err(Error::not_found("this attempt was never submitted, or is forgotten"));
         };
+        if run.is_held() {
+            tracing::info!("evil holds {}", attempt.job_id);
+        }
         let guard = self.deed("wait", Some(&run)) == Some(Deed::Panic(Panic::Guard));
         let _guard = guard.then(|| panics::PanicsWhenDropped);
         self.act_on("wait", attempt).await?;

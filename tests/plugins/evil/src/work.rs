@@ -93,9 +93,13 @@ impl Run {
         self.settle(ending);
     }
 
+    /// Whether it is told not to end yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.wish.hold.as_ref().is_some_and(|file| !file.exists())
+    }
+
     fn end_if_over(&self) {
-        let held = self.wish.hold.as_ref().is_some_and(|file| !file.exists());
-        if !held && self.since.elapsed() >= Duration::from_millis(self.wish.millis) {
+        if !self.is_held() && self.since.elapsed() >= Duration::from_millis(self.wish.millis) {
             self.settle(self.own_end.clone());
         }
     }

@@ -12,6 +12,7 @@ use longshore_plugin_api::{
 use crate::plugin::{
     in_process::InProcess,
     library::{self, Loaded},
+    polls::Polls,
     problem::PluginProblem,
 };
 
@@ -51,7 +52,8 @@ impl Source for Library {
 
     fn open(&self, host: HostApiBox, request: String) -> Result<(InProcess, Facts), Error> {
         let loaded = self.loaded.get().ok_or_else(|| Error::internal("no plugin is loaded"))?;
-        InProcess::open(loaded.root, host, request)
+        // Heard by whoever drains our standard error.
+        InProcess::open(loaded.root, host, request, Polls::new(super::say))
     }
 
     async fn call(executor: &InProcess, verb: Verb, payload: String) -> Result<Self::Text, Error> {
