@@ -114,7 +114,7 @@ impl Arguments {
         let config = self.config.as_deref();
         let output = &mut Output::new();
         match self.command {
-            Command::Serve(command) => command.run(config, output),
+            Command::Serve(command) => command.run(config),
             Command::Submit(command) => command.run(config, output),
             Command::Jobs(command) => command.run(config, output),
             Command::Plugin(command) => command.run(config, output),

@@ -5,6 +5,8 @@
 
 #[path = "failures/globals.rs"]
 mod globals;
+#[path = "failures/lies.rs"]
+mod lies;
 #[path = "failures/lifetime.rs"]
 mod lifetime;
 #[path = "failures/panics.rs"]

@@ -1,11 +1,17 @@
 //! `longshore serve`: the host itself.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    net::SocketAddr,
+    os::fd::AsFd as _,
+    path::Path,
+};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{error::CliError, exit::Exit, logging, output::Output, reach};
+use super::{error::CliError, exit::Exit, logging, reach};
 use crate::{config::Config, host};
 
 /// Runs the host
@@ -27,17 +33,31 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, config: Option<&Path>, output: &mut Output) -> Result<Exit, CliError> {
+    pub(super) fn run(self, config: Option<&Path>) -> Result<Exit, CliError> {
         let mut config = reach::load(config)?;
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
         logging::start(&config.log);
-        serve(config, output)
+        serve(config)
     }
 }
 
-fn serve(config: Config, output: &mut Output) -> Result<Exit, CliError> {
+/// Keeps standard output for our own lines. What plugins in this process print goes where the log goes:
+/// it must not stand between answers, and not end the host once nobody reads those any more.
+#[expect(unsafe_code, reason = "standard output has no safe owner")]
+fn own_output() -> io::Result<File> {
+    let own = io::stdout().as_fd().try_clone_to_owned()?;
+    // SAFETY: closes and opens what the standard library owns as a number only.
+    if unsafe { libc::dup2(2, 1) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(own.into())
+}
+
+fn serve(config: Config) -> Result<Exit, CliError> {
+    let mut output = own_output()
+        .map_err(|source| CliError::System { step: "keep standard output".to_owned(), source })?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -52,7 +72,7 @@ fn serve(config: Config, output: &mut Output) -> Result<Exit, CliError> {
             }
             ended = host::serve(config, |address| {
                 // Whoever started the host may not care where it listens.
-                let _ = output.line(format_args!("longshore listens on {scheme}://{address}"));
+                let _ = writeln!(output, "longshore listens on {scheme}://{address}");
             }) => Ok(ended.map(|()| Exit::Success)?),
         }
     });

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{clock::Moment, config::Deadlines};
 
+/// A handle names work, and is stored in the job's row and sent with each call about it, in bytes.
+const MAX_HANDLE: usize = 64 << 10;
+
 /// One opened executor.
 #[derive(Debug)]
 pub(super) struct Verbs {
@@ -97,7 +100,18 @@ impl Verbs {
     }
 
     pub(super) async fn submit(&self, job: &Job) -> Result<Option<Handle>, Error> {
-        self.call(Verb::Submit, Some(&job.job_id), job).await
+        let handle: Option<Handle> = self.call(Verb::Submit, Some(&job.job_id), job).await?;
+        if let Some(handle) = &handle {
+            let size = write(handle)?.len();
+            if size > MAX_HANDLE {
+                let plugin = &self.plugin;
+                let message = format!(
+                    "plugin `{plugin}` answers `submit` with a handle of {size} bytes; at most {MAX_HANDLE} are kept"
+                );
+                return Err(Error::new(ErrorKind::Protocol, message));
+            }
+        }
+        Ok(handle)
     }
 
     pub(super) async fn wait(&self, attempt: &Attempt) -> Result<Ended, Error> {

@@ -226,7 +226,9 @@ impl Attempt {
             }
             // It died with the job, or of it. Its successor is asked what there is of that.
             ErrorKind::Crashed | ErrorKind::Hung => return self.died(&error).await,
-            ErrorKind::Panic | ErrorKind::Protocol => return self.broken(&error).await,
+            ErrorKind::Panic | ErrorKind::Protocol | ErrorKind::Internal => {
+                return self.broken(&error).await;
+            }
             _ => {}
         }
         if self.prove_gone().await != Work::Gone {

@@ -135,7 +135,7 @@ fn a_payload_that_panics_ends_nothing() {
 fn a_panic_in_a_thread_reaches_the_log() {
     let scene = Scene::of(scene(&evil("")));
     scene.client.result(&scene.does("panic-thread"));
-    let line = scene.logs("asked to panic in a thread");
+    let line = scene.logs("the plugin panicked: asked to panic in a thread");
     assert!(line.contains("evil-thread") && line.contains("evil/src/panics.rs:"), "{line}");
     assert!(line.contains("plugin") && line.contains("ERROR"), "{line}");
     assert_eq!(scene.row("evil")["deaths"], 0);

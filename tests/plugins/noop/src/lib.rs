@@ -48,6 +48,8 @@ struct Wish {
     panic: Option<String>,
     /// Report progress from 0 to this.
     progress: Option<u64>,
+    /// Block the thread that asks `submit`, against the promise that it never blocks.
+    block_ms: Option<u64>,
     /// Answer with the time at which `submit` was called, in microseconds UTC.
     clock: bool,
 }
@@ -146,6 +148,9 @@ impl Executor for Noop {
             return Ok(None);
         }
         let wish: Wish = serde_json::from_str(text).unwrap_or_default();
+        if let Some(ms) = wish.block_ms {
+            block(ms);
+        }
         if let Some(kind) = wish.refuse {
             return Err(Error::new(ErrorKind::from(kind), "refused, as asked"));
         }
@@ -264,6 +269,11 @@ impl Drop for PanicsWhenDropped {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "as asked")]
+fn block(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
 #[expect(clippy::disallowed_methods, reason = "a bench compares it with its own reading")]
 fn now_us() -> Result<Box<RawValue>, Error> {
     let since = std::time::SystemTime::now()
@@ -273,7 +283,8 @@ fn now_us() -> Result<Box<RawValue>, Error> {
         .map_err(|error| Error::internal(error.to_string()))
 }
 
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 8] = [
+    "\"block_ms\"",
     "\"sleep_ms\"",
     "\"fail\"",
     "\"hang\"",
