@@ -32,18 +32,8 @@ pub struct Built {
 pub fn built() -> &'static Built {
     static BUILT: OnceLock<Option<Built>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(repository()).args(["build", "--quiet"]);
-        // What the outer cargo tells the tests about themselves. Build scripts that look at it would
-        // run again, and half of the dependencies be built twice at each turn.
-        for (name, _) in env::vars_os() {
-            let text = name.to_string_lossy();
-            let told =
-                ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
-            if told.iter().any(|start| text.starts_with(start)) {
-                cargo.env_remove(&name);
-            }
-        }
+        let mut cargo = cargo(repository());
+        cargo.args(["build", "--quiet"]);
         for package in PACKAGES {
             cargo.args(["--package", package]);
         }
@@ -51,6 +41,27 @@ pub fn built() -> &'static Built {
         status.success().then(|| Built { directory: target().join("debug") })
     });
     built.as_ref().expect("what the tests run can be built, see above")
+}
+
+/// The cargo that runs the tests, in this directory.
+#[must_use]
+pub fn cargo(directory: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(directory);
+    as_a_person_has_it(&mut cargo);
+    cargo
+}
+
+/// Without what the outer cargo tells the tests about themselves. Build scripts that look at it would
+/// run again, and half of the dependencies be built twice at each turn.
+pub fn as_a_person_has_it(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+        if told.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
 }
 
 impl Built {

@@ -22,6 +22,7 @@ pub mod leftovers;
 pub mod outcomes;
 pub mod scene;
 pub mod soak;
+pub mod vendor;
 pub mod wait;
 
 pub use self::{
