@@ -22,6 +22,8 @@ mod shutdown;
 mod soak;
 mod stopping;
 mod throughput;
+mod vendor;
+mod versions;
 
 /// Python functions that tests run.
 const WITNESS_PY: &str = include_str!("../jobs/witness.py");

@@ -31,9 +31,14 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 /// Notes the process group, runs the command, notes its exit code: whether or not the plugin lives to see
-/// it. Descriptor 9 is one more that holds the lock, for commands that redirect their output.
-const RUN: &str =
-    r#"exec 9>&1; echo $$ >../group; "$@"; echo $? >../exit.new; mv ../exit.new ../exit"#;
+/// it. Descriptor 9 is one more that holds the lock, for commands that redirect their output; and what
+/// limits the plugin's memory does not limit its jobs'.
+const RUN: &str = r#"exec 9>&1
+ulimit -S -d "$(ulimit -H -d)"
+echo $$ >../group
+"$@"
+echo $? >../exit.new
+mv ../exit.new ../exit"#;
 /// How often it is looked whether a job still runs.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a killed job may take to be gone.

@@ -1,0 +1,149 @@
+//! A vendor's first hour, as docs/writing-a-plugin.md tells it: its commands are run word for word, beside
+//! a host that has no idea of the plugin when it starts.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use longshore_tests::{
+    TestHost,
+    built::{built, repository},
+    host::lossy,
+    setup,
+    vendor::{builds, share_target},
+    wait::PATIENCE,
+    wait_until,
+};
+use serde_json::{Value, json};
+
+/// The host has its own executor beside: with `acme` alone it would not start without it.
+const JOBS: &str = r#"
+[jobs.hello]
+executor = "acme"
+
+[jobs.long]
+executor = "acme"
+command = ["sh", "-c", '''
+touch {dir}/begun
+until [ -e {dir}/gate ]; do sleep 0.02; done
+printf '"%s"' "$LONGSHORE_PLUGIN" >"$LONGSHORE_RESULT"
+''']
+"#;
+
+/// The page, and which of its blocks have been run.
+struct Guide {
+    blocks: Vec<(String, String)>,
+    run: RefCell<BTreeSet<String>>,
+}
+
+impl Guide {
+    fn new() -> Self {
+        let page = fs::read_to_string(repository().join("docs/writing-a-plugin.md")).unwrap();
+        let marked = page.split("<!-- run by tests/tests/vendor.rs: ").skip(1);
+        let block = |text: &str| {
+            let (name, rest) = text.split_once(" -->\n```sh\n").expect("a marked block of commands");
+            let (commands, _) = rest.split_once("\n```\n").expect("it has an end");
+            (name.to_owned(), commands.to_owned())
+        };
+        Self { blocks: marked.map(block).collect(), run: RefCell::default() }
+    }
+
+    /// Runs a block's commands in this directory; each has to succeed. Returns what they print.
+    #[track_caller]
+    fn run(&self, name: &str, directory: &Path, host: Option<&TestHost>) -> String {
+        let (_, commands) = self.blocks.iter().find(|block| block.0 == name).expect(name);
+        self.run.borrow_mut().insert(name.to_owned());
+        let mut shell = Command::new("sh");
+        let longshore = built().host().parent().map(Path::to_owned);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths(longshore.into_iter().chain(env::split_paths(&path))).unwrap();
+        shell.args(["-euc", commands]).current_dir(directory);
+        shell.env("PATH", path).env("CLONE", repository()).env("NO_COLOR", "1");
+        builds(&mut shell);
+        if let Some(host) = host {
+            // A reader's host listens where `longshore.toml` says; this one does not.
+            let token = fs::read_to_string(host.path("state/admin-token")).unwrap();
+            shell.env("LONGSHORE_URL", host.client().url()).env("LONGSHORE_TOKEN", token.trim());
+        }
+        let output = shell.output().unwrap();
+        let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
+        assert!(output.status.success(), "{name}: {}\n{out}{err}", output.status);
+        out
+    }
+}
+
+/// The versions of the executor: each with how it stands and its process.
+fn versions(host: &TestHost) -> Vec<(String, String, Option<u64>)> {
+    let answer = host.client().get("/api/3.0/plugins");
+    let plugins = answer.json["plugins"].as_array().unwrap();
+    let executors = plugins.iter().flat_map(|plugin| plugin["executors"].as_array().unwrap());
+    let mut versions: Vec<_> = executors
+        .filter(|executor| executor["name"] == "acme")
+        .map(|executor| {
+            let text = |field: &str| executor[field].as_str().unwrap_or_default().to_owned();
+            (text("version"), text("standing"), executor["pid"].as_u64())
+        })
+        .collect();
+    versions.sort();
+    versions
+}
+
+/// Waits until the versions stand so, and returns their processes.
+#[track_caller]
+fn until_stand(host: &TestHost, expected: &[(&str, &str)]) -> Vec<PathBuf> {
+    let what = format!("the versions of the executor are {expected:?}");
+    let found = wait_until(&what, PATIENCE, || {
+        let found = versions(host);
+        let stand = found.iter().map(|(version, standing, _)| (&**version, &**standing));
+        stand.eq(expected.iter().copied()).then_some(found)
+    });
+    let process = |pid: Option<u64>| Path::new("/proc").join(pid.expect("it has one").to_string());
+    found.into_iter().map(|(.., pid)| process(pid)).collect()
+}
+
+#[test]
+fn a_vendor_needs_an_hour() {
+    let guide = Guide::new();
+    let setup = setup(JOBS);
+    let acme = setup.path("acme");
+    guide.run("new", &setup.path(""), None);
+    share_target(&acme);
+    guide.run("build", &acme, None);
+    assert!(guide.run("check", &acme, None).contains("acme"));
+
+    // The crate's own host, except for where it is.
+    let config = fs::read_to_string(acme.join("longshore.toml")).unwrap();
+    symlink(setup.path("plugins"), acme.join("plugins")).unwrap();
+    let host = setup.config(&config).start();
+    let client = host.client();
+    guide.run("install", &acme, None);
+    let [old] = &*until_stand(&host, &[("0.1.0", "ready")]) else { panic!("it is one") };
+    let by = |version: &str| format!("longshore-acme {version}");
+    let said = guide.run("run", &acme, Some(&host));
+    assert!(said.contains(&format!("hello from {}", by("0.1.0"))), "{said}");
+
+    let long = client.submit("long", json!({}));
+    wait_until("the long job runs", PATIENCE, || host.path("begun").exists().then_some(()));
+    guide.run("upgrade", &acme, None);
+    until_stand(&host, &[("0.1.0", "draining"), ("0.2.0", "ready")]);
+    let next = client.result(&client.submit("hello", json!({})));
+    assert_eq!(next, Value::from(format!("hello from {}", by("0.2.0"))));
+    assert_eq!(client.job(&long)["status"], "RUNNING");
+    assert!(old.exists(), "the old version still has a job");
+
+    fs::write(host.path("gate"), "").unwrap();
+    let job = client.until(&long, "SUCCEEDED");
+    assert_eq!((&job["result"], &job["attempt"]), (&json!(by("0.1.0")), &json!(1)));
+    until_stand(&host, &[("0.2.0", "ready")]);
+    wait_until("the old version's process is gone", PATIENCE, || (!old.exists()).then_some(()));
+
+    assert!(guide.run("pin", &acme, None).contains("pinned acme 0.2.0"));
+    host.finish();
+    let all: BTreeSet<_> = guide.blocks.iter().map(|block| block.0.clone()).collect();
+    assert_eq!(*guide.run.borrow(), all, "the page has commands that nobody has run");
+}
