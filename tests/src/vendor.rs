@@ -16,7 +16,8 @@ use crate::built::{as_a_person_has_it, cargo, target};
 /// The directory cannot be made, or the crate has one of its own.
 pub fn share_target(directory: &Path) {
     let shared = target().join("vendor");
-    let linked = fs::create_dir_all(&shared).and_then(|()| symlink(&shared, directory.join("target")));
+    let linked =
+        fs::create_dir_all(&shared).and_then(|()| symlink(&shared, directory.join("target")));
     linked.unwrap_or_else(|error| panic!("cannot link {}: {error}", shared.display()));
 }
 

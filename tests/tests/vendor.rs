@@ -46,7 +46,8 @@ impl Guide {
         let page = fs::read_to_string(repository().join("docs/writing-a-plugin.md")).unwrap();
         let marked = page.split("<!-- run by tests/tests/vendor.rs: ").skip(1);
         let block = |text: &str| {
-            let (name, rest) = text.split_once(" -->\n```sh\n").expect("a marked block of commands");
+            let (name, rest) =
+                text.split_once(" -->\n```sh\n").expect("a marked block of commands");
             let (commands, _) = rest.split_once("\n```\n").expect("it has an end");
             (name.to_owned(), commands.to_owned())
         };

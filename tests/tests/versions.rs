@@ -227,10 +227,9 @@ fn a_1_1_loads_plugins_of_1_0_and_of_1_1_in_either_order() {
 #[test]
 fn a_plugin_of_1_1_runs_on_a_1_0_unless_it_wants_a_newer_host() {
     let plugin = grown_plugin(&grown());
-    let mut host = setup(
-        "[executors.grown]\n[jobs.grown]\nexecutor = \"grown\"\ncommand = [\"true\"]",
-    )
-    .stopped();
+    let mut host =
+        setup("[executors.grown]\n[jobs.grown]\nexecutor = \"grown\"\ncommand = [\"true\"]")
+            .stopped();
     install(&plugin, &host.path("plugins"));
     host.start();
     let client = host.client();
