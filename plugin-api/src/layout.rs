@@ -50,5 +50,8 @@ fn first_difference(e: &AbiInstabilityErrors) -> String {
     // The variant's name; what follows it is a page.
     let what = format!("{what:?}");
     let what = what.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    if path.is_empty() {
+        return format!("{what} at the root");
+    }
     format!("{what} at `{path}`")
 }
