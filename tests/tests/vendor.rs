@@ -110,17 +110,18 @@ fn until_stand(host: &TestHost, expected: &[(&str, &str)]) -> Vec<PathBuf> {
 #[test]
 fn a_vendor_needs_an_hour() {
     let guide = Guide::new();
-    let setup = setup(JOBS);
-    let acme = setup.path("acme");
-    guide.run("new", &setup.path(""), None);
+    let desk = tempfile::tempdir().unwrap();
+    let acme = desk.path().join("acme");
+    guide.run("new", desk.path(), None);
     share_target(&acme);
     guide.run("build", &acme, None);
     assert!(guide.run("check", &acme, None).contains("acme"));
 
     // The crate's own host, except for where it is.
     let config = fs::read_to_string(acme.join("longshore.toml")).unwrap();
+    let setup = setup(&config).config(JOBS);
     symlink(setup.path("plugins"), acme.join("plugins")).unwrap();
-    let host = setup.config(&config).start();
+    let host = setup.start();
     let client = host.client();
     guide.run("install", &acme, None);
     let [old] = &*until_stand(&host, &[("0.1.0", "ready")]) else { panic!("it is one") };
