@@ -66,6 +66,10 @@ impl Guide {
         shell.args(["-euc", commands]).current_dir(directory);
         shell.env("PATH", path).env("CLONE", repository()).env("NO_COLOR", "1");
         builds(&mut shell);
+        // What the developer has set for a host of their own.
+        for name in ["LONGSHORE_CONFIG", "LONGSHORE_TOKEN", "LONGSHORE_URL"] {
+            shell.env_remove(name);
+        }
         if let Some(host) = host {
             // A reader's host listens where `longshore.toml` says; this one does not.
             let token = fs::read_to_string(host.path("state/admin-token")).unwrap();

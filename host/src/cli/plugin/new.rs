@@ -106,8 +106,8 @@ fn from_path(api: &Path) -> Result<String, CliError> {
         Ok((api, manifest))
     });
     let (found, manifest) = found.map_err(|source| CliError::Unreadable {
-        what: "the plugin API's `Cargo.toml` in",
-        path: api.to_owned(),
+        what: "the plugin API's manifest",
+        path: api.join("Cargo.toml"),
         source,
     })?;
     if !manifest.contains("name = \"longshore-plugin-api\"") {

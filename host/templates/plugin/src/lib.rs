@@ -3,7 +3,8 @@
 //! ```text
 //! STATE/TAG/params.json, result.json    what goes in, and what comes out
 //! STATE/TAG/output                      what it prints; locked for as long as anything of the job runs
-//! STATE/TAG/group, exit, canceled       its process group, its exit code, whether it was told to stop
+//! STATE/TAG/group, exit                 its process group, its exit code
+//! STATE/TAG/stop, canceled              it was asked to stop; it ran, and was told so
 //! STATE/TAG/work                        where it runs
 //! ```
 //!
@@ -31,10 +32,8 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 /// Notes the process group, runs the command, notes its exit code: whether or not the plugin lives to see
-/// it. Descriptor 9 is one more that holds the lock, for commands that redirect their output; and what
-/// limits the plugin's memory does not limit its jobs'.
+/// it. Descriptor 9 is one more that holds the lock, for commands that redirect their output.
 const RUN: &str = r#"exec 9>&1
-ulimit -S -d "$(ulimit -H -d)"
 echo $$ >../group
 "$@"
 echo $? >../exit.new
@@ -57,6 +56,8 @@ pub struct Config {
 pub struct Commands {
     config: Config,
     state: PathBuf,
+    /// What each job's shell does first.
+    limits: String,
 }
 
 impl Commands {
@@ -78,8 +79,13 @@ impl Commands {
         fs::create_dir(home.join("work"))?;
         let output = File::create(home.join("output"))?;
         output.lock()?;
+        // Looked for after the lock is held, and made before the lock is looked at: one of the two sees
+        // the other, and no job starts that `cancel` has called gone.
+        if home.join("stop").exists() {
+            return Err(io::Error::other("it was canceled before it began"));
+        }
         let mut child = Command::new("sh")
-            .args(["-c", RUN, "sh"])
+            .args(["-c", &format!("{}{RUN}", self.limits), "sh"])
             .args(command)
             .current_dir(home.join("work"))
             // Before the job's own: what the host promises every job is not the operator's to change.
@@ -115,6 +121,7 @@ impl Executor for Commands {
         Ok(Self {
             config,
             state: state.to_owned(),
+            limits: limits(&host),
         })
     }
 
@@ -162,22 +169,28 @@ impl Executor for Commands {
     }
 
     async fn cancel(&self, attempt: &Attempt, grace: Duration) -> Result<Work, Error> {
-        let asked = Instant::now();
-        let mut told = false;
+        let Ok(home) = self.home(&attempt.attempt_tag) else {
+            return Ok(Work::Gone);
+        };
+        // Fails where there is no such attempt, which the first look finds, too.
+        let _ = File::create(home.join("stop"));
+        let (asked, mut told) = (Instant::now(), false);
         loop {
-            let home = match self.runs(attempt) {
-                Ok(true) => self.home(&attempt.attempt_tag)?,
+            match runs(&home) {
+                Ok(true) => {}
                 Ok(false) => return Ok(Work::Gone),
                 Err(e) if e.kind == ErrorKind::NotFound => return Ok(Work::Gone),
                 Err(e) => return Err(e),
-            };
+            }
             if asked.elapsed() > grace.saturating_add(DYING) {
                 return Ok(Work::Maybe);
-            } else if asked.elapsed() > grace {
-                kill(&home, Signal::KILL);
-            } else if !told {
+            }
+            let force = asked.elapsed() > grace;
+            if force || !told {
+                let signal = if force { Signal::KILL } else { Signal::TERM };
+                let _ = File::create(home.join("canceled"));
                 // Again until there is a group to tell: the job may be just beginning.
-                told = File::create(home.join("canceled")).is_ok() && kill(&home, Signal::TERM);
+                told = kill(&home, signal);
             }
             sleep(LOOK).await;
         }
@@ -220,6 +233,18 @@ impl Executor for Commands {
         }
         Ok(())
     }
+}
+
+/// Gives a job's shell what the host itself is allowed: this process may be allowed less.
+fn limits(host: &Host) -> String {
+    let Some(soft) = host.soft_limits() else {
+        return String::new();
+    };
+    let limit = |flag, limit: Option<u64>, unit| match limit {
+        Some(limit) => format!("ulimit -S {flag} {}\n", limit / unit),
+        None => format!("ulimit -S {flag} unlimited\n"),
+    };
+    limit("-d", soft.data, 1024) + &limit("-n", soft.open_files, 1) + &limit("-c", soft.core, 512)
 }
 
 fn command_of(run: &Run) -> Result<&[String], Error> {
