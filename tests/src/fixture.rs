@@ -54,6 +54,20 @@ fn run(cc: &mut Command) {
     assert!(output.status.success(), "{cc:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The library with a text replaced by another of the same length, where it first stands.
+///
+/// # Panics
+///
+/// The text is not in it.
+#[must_use]
+pub fn replaced(mut library: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len(), "`{from}` and `{to}` differ in length");
+    let at = library.windows(from.len()).position(|window| window == from.as_bytes());
+    let at = at.unwrap_or_else(|| panic!("there is no `{from}` in the library"));
+    library[at..at + to.len()].copy_from_slice(to.as_bytes());
+    library
+}
+
 /// A copy of a library in this directory, with a text replaced by another of the same length.
 ///
 /// # Panics
@@ -61,11 +75,7 @@ fn run(cc: &mut Command) {
 /// The text is not in it, or the copy cannot be made.
 #[must_use]
 pub fn patched(library: &Path, from: &str, to: &str, directory: &Path) -> PathBuf {
-    assert_eq!(from.len(), to.len(), "`{from}` and `{to}` differ in length");
-    let mut bytes = fs::read(library).expect("the library is readable");
-    let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
-    let at = at.unwrap_or_else(|| panic!("there is no `{from}` in {}", library.display()));
-    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    let bytes = replaced(fs::read(library).expect("the library is readable"), from, to);
     let copy = directory.join(library.file_name().expect("a file has a name"));
     fs::write(&copy, bytes).expect("the copy can be made");
     copy
@@ -74,5 +84,12 @@ pub fn patched(library: &Path, from: &str, to: &str, directory: &Path) -> PathBu
 /// The evil plugin that does this while it is loaded, or while it describes itself.
 #[must_use]
 pub fn evil_at_load(evil: &Path, what: &str, directory: &Path) -> PathBuf {
-    patched(evil, "EVIL_LOAD=none------", &format!("EVIL_LOAD={what:-<10}"), directory)
+    let (from, to) = at_load(what);
+    patched(evil, &from, &to, directory)
+}
+
+/// What to replace in the evil plugin, and by what, for [`evil_at_load`].
+#[must_use]
+pub fn at_load(what: &str) -> (String, String) {
+    (format!("EVIL_LOAD={:-<10}", "none"), format!("EVIL_LOAD={what:-<10}"))
 }

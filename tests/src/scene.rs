@@ -101,7 +101,8 @@ impl Scene {
             .rev()
             .find(named)
             .or_else(|| files().find(named))
-            .or_else(|| files().find(is_file))
+            // What is refused stands last: a file that was overwritten is also the plugin that it was.
+            .or_else(|| files().rev().find(is_file))
             .cloned()
     }
 

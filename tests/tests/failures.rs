@@ -3,16 +3,26 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails here")]
 
+#[path = "failures/discovery.rs"]
+mod discovery;
 #[path = "failures/globals.rs"]
 mod globals;
 #[path = "failures/lies.rs"]
 mod lies;
 #[path = "failures/lifetime.rs"]
 mod lifetime;
+#[path = "failures/linking.rs"]
+mod linking;
+#[path = "failures/operation.rs"]
+mod operation;
 #[path = "failures/panics.rs"]
 mod panics;
 #[path = "failures/runner.rs"]
 mod runner;
+#[path = "failures/shelf.rs"]
+mod shelf;
+#[path = "failures/versions.rs"]
+mod versions;
 
 use longshore_tests::Scene;
 use rustix::process::{Pid, Signal, kill_process};

@@ -183,6 +183,12 @@ impl Opening {
         }
         self.remember(&probed).await;
         let probed = probed.map_err(Failed::Load)?;
+        if probed.took > SLOW {
+            let (plugin, took) = (&self.candidate.note.name, probed.took);
+            tracing::warn!(
+                "plugin `{plugin}` took {took:?} to load and to say what it is; a host that starts waits for it"
+            );
+        }
         schema::sound(&probed.description.config_schema).map_err(Failed::Load)?;
         Ok(probed.description)
     }
@@ -397,6 +403,9 @@ impl Opening {
         PluginProblem::new(code, message).plugin(&self.candidate.note.name)
     }
 }
+
+/// Nothing that a library has to do before it is asked for anything takes as long.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// How far it did not get.
 enum Failed {
