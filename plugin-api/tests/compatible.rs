@@ -68,5 +68,5 @@ fn an_older_plugin_works_with_every_newer_host_and_the_other_way_round() {
 fn growth_in_two_directions_is_refused_with_the_place() {
     assert!(says!(root_grew, trait_grew).is_err());
     let said = says!(root_grew, grew_otherwise);
-    assert_eq!(said, Err("Name at `more`".to_owned()));
+    assert_eq!(said, Err("expected `u32`, found `u64` at `more`".to_owned()));
 }

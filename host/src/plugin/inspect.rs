@@ -14,7 +14,7 @@ use super::{
     linking::{Linking, linking},
     pins::Pins,
     preflight,
-    problem::PluginProblem,
+    problem::{PluginProblem, shown},
     verdicts::Verdicts,
     walk::{Passed, Trust},
 };
@@ -55,6 +55,7 @@ pub struct Inspection {
 #[derive(Debug, Serialize)]
 pub struct Step {
     /// The directory or the file.
+    #[serde(serialize_with = "shown")]
     pub path: PathBuf,
     /// Its owner's id.
     pub user: u32,

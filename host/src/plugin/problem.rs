@@ -13,7 +13,7 @@ pub struct PluginProblem {
     /// The step that refused it.
     pub code: Code,
     /// The file, as the operator named it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if_any")]
     pub file: Option<PathBuf>,
     /// The plugin's own name, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +38,15 @@ impl PluginProblem {
         self.plugin = Some(plugin.to_owned());
         self
     }
+}
+
+/// A path as people see it: its names are bytes, and JSON has only text.
+pub(super) fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn shown_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
 }
 
 impl fmt::Display for PluginProblem {

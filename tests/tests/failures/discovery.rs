@@ -46,7 +46,7 @@ fn a_file_that_is_no_library_says_what_it_is() {
     let files = [
         ("empty.so", &b""[..], "an empty file"),
         ("text.so", b"Not found", "a text file of 9 bytes"),
-        ("short.so", b"\x7fELG", "a file of 4 bytes"),
+        ("short.so", b"\x80ELF", "a file of 4 bytes"),
     ];
     for (file, content, says) in files {
         put(&scene, file, content);

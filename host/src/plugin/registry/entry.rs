@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     config::PluginIsolation,
-    plugin::{PluginProblem, Standing},
+    plugin::{PluginProblem, Standing, problem::shown},
 };
 
 /// A plugin, or a file that could not be one.
@@ -23,6 +23,7 @@ pub struct Entry {
     /// SHA-256 of the file, in hexadecimal.
     pub digest: Option<String>,
     /// The file, as the operator installed it.
+    #[serde(serialize_with = "shown")]
     pub path: PathBuf,
     /// What became of it.
     pub state: State,
