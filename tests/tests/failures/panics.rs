@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use longshore_tests::{Scene, evil, evil_as, scene, wait::PATIENCE, wait_until};
+use longshore_tests::{Scene, evil, evil_as, scene, setup, wait::PATIENCE, wait_until};
 use serde_json::json;
 
 use crate::{FEW, NONE, hold, kill};
@@ -167,6 +167,41 @@ fn a_crash_names_signal_plugin_and_jobs() {
         scene.client.result(&scene.client.submit(deed, json!({})));
     }
     scene.finish();
+}
+
+#[test]
+fn a_host_that_died_with_a_plugin_in_its_process_names_it_at_its_next_start() {
+    for (deed, times) in [("null", 1), ("exit", 1), ("abort", 2)] {
+        let mut host = setup(&evil(NONE)).without_local().plugin("evil").start();
+        let mut job = String::new();
+        for _ in 0..times {
+            let client = host.client();
+            job = client.submit("evil", json!({ "evil": deed }));
+            host.wait();
+            host.start();
+            host.client().cancel(&job);
+        }
+        let row = wait_until("the row says so", PATIENCE, || {
+            let rows = host.client().get("/api/3.0/plugins").json;
+            let row = rows["plugins"][0]["executors"][0].clone();
+            (row["problem"]["code"] == "E_CRASHED").then_some(row)
+        });
+        assert_eq!(row["standing"], "ready");
+        let why = row["problem"]["message"].as_str().unwrap();
+        assert!(why.contains("the host ended without a word"), "{why}");
+        assert!(why.contains("while plugin `evil` 0.1.0 was in its process"), "{why}");
+        assert!(why.contains(&format!("`wait` of job {job}")), "{why}");
+        assert_eq!(why.contains("(2 times in a row)"), times == 2, "{why}");
+        assert!(why.contains("set `isolation = \"process\"`"), "{why}");
+        assert!(host.log().contains("the host ended without a word"));
+        // After an end in order nobody is suspected.
+        host.client().until_idle(PATIENCE);
+        assert!(host.terminate().success());
+        host.start();
+        let rows = host.client().get("/api/3.0/plugins").json;
+        assert_eq!(rows["plugins"][0]["executors"][0]["problem"], json!(null));
+        host.finish();
+    }
 }
 
 #[test]

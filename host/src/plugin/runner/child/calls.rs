@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use longshore_plugin_api::{Error, wire::Verb};
+use longshore_plugin_api::{Error, ErrorKind, wire::Verb};
 use tokio::task::AbortHandle;
 
 use super::{
@@ -148,7 +148,12 @@ impl<S: Source> Runner<S> {
             Err(failure) => self.channel.send(Kind::Fail, id, None, failure),
         };
         if let Err(unsent @ (Unsent::TooLong(_) | Unsent::Refused(_))) = sent {
-            let error = Error::internal(format!("the answer cannot be sent: {unsent}"));
+            let kind = match unsent {
+                // It would be as long the next time.
+                Unsent::TooLong(_) => ErrorKind::Protocol,
+                _ => ErrorKind::Internal,
+            };
+            let error = Error::new(kind, format!("the answer cannot be sent: {unsent}"));
             // Then the host has gone.
             let _ = self.channel.send(Kind::Fail, id, None, &failure(&error));
         }
