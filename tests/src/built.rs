@@ -43,6 +43,22 @@ pub fn built() -> &'static Built {
     built.as_ref().expect("what the tests run can be built, see above")
 }
 
+/// The evil plugin as somebody built it whose panics abort.
+///
+/// # Panics
+///
+/// It cannot be built; cargo has said why.
+pub fn evil_that_aborts() -> PathBuf {
+    static BUILT: OnceLock<bool> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let mut cargo = cargo(repository());
+        cargo.args(["build", "--quiet", "--profile", "evil-abort", "--package", "longshore-evil"]);
+        cargo.status().expect("cargo runs the tests, so it can be run").success()
+    });
+    assert!(built, "it cannot be built, see above");
+    target().join("evil-abort/liblongshore_evil.so")
+}
+
 /// The cargo that runs the tests, in this directory.
 #[must_use]
 pub fn cargo(directory: &Path) -> Command {

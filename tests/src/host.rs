@@ -114,6 +114,13 @@ impl Setup {
         self
     }
 
+    /// Installs this file as a plugin, in place of one of the same file name.
+    #[must_use]
+    pub fn plugin_file(mut self, file: PathBuf) -> Self {
+        self.plugins.push(file);
+        self
+    }
+
     /// Starts without the plugin `local`, and without the executor of that name.
     #[must_use]
     pub fn without_local(mut self) -> Self {

@@ -19,9 +19,6 @@ use crate::{clock::Moment, config::Deadlines};
 /// A handle names work, and is stored in the job's row and sent with each call about it, in bytes.
 const MAX_HANDLE: usize = 64 << 10;
 
-/// A handle names work, and is stored in the job's row and sent with each call about it, in bytes.
-const MAX_HANDLE: usize = 64 << 10;
-
 /// One opened executor.
 #[derive(Debug)]
 pub(super) struct Verbs {

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use longshore_tests::{Scene, evil, evil_as, scene, setup, wait::PATIENCE, wait_until};
+use longshore_tests::{
+    Scene, built::evil_that_aborts, evil, evil_as, scene, setup, wait::PATIENCE, wait_until,
+};
 use serde_json::json;
 
 use crate::{FEW, NONE, hold, kill};
@@ -128,6 +130,21 @@ fn a_payload_that_panics_ends_nothing() {
         }
         assert_eq!(scene.row(executor)["deaths"], 0);
     }
+    scene.finish();
+}
+
+#[test]
+fn an_abort_build_needs_its_own_process() {
+    let both = evil("") + &evil_as("inside", NONE);
+    let setup = scene(&both).config(FEW).plugin_file(evil_that_aborts());
+    let scene = Scene::of(setup);
+    let why = scene.says("inside", "E_PANIC_ABORT");
+    assert!(why.contains("panic"), "{why}");
+    let job = scene.does("panic-wait");
+    let why = scene.says("evil", "E_CRASHED");
+    assert!(why.contains("died of SIGABRT") && why.contains("panicked at"), "{why}");
+    scene.client.until(&job, "FAILED");
+    scene.client.result(&scene.client.submit("evil", json!({})));
     scene.finish();
 }
 

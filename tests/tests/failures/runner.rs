@@ -92,6 +92,7 @@ fn nothing_is_remembered_of_a_runners_pid() {
     fs::write(scene.host.path("go"), "").unwrap();
     scene.client.until_idle(PATIENCE);
     scene.host.kill_9();
+    // Whoever gets its number next has nothing to do with it: there is nowhere to read it.
     assert_eq!(naming(&scene.host.path("state"), &pid), Vec::<String>::new());
     scene.host.start();
     scene.host.finish();
