@@ -12,7 +12,7 @@ use std::{
 
 use longshore_tests::{
     TestHost,
-    built::{built, repository},
+    built::{built, cargo, repository},
     host::lossy,
     setup,
     vendor::{builds, share_target},
@@ -118,8 +118,13 @@ fn a_vendor_needs_an_hour() {
     let acme = desk.path().join("acme");
     guide.run("new", desk.path(), None);
     share_target(&acme);
-    guide.run("build", &acme, None);
-    assert!(guide.run("check", &acme, None).contains("acme"));
+    let inspected = guide.run("build", &acme, None);
+    assert!(inspected.starts_with("plugin      acme\nversion     0.1.0\n"), "{inspected}");
+    let checked = guide.run("check", &acme, None);
+    let judged = |word: &str| checked.lines().filter(|line| line.trim().starts_with(word)).count();
+    assert!(checked.contains("test result: ok. 1 passed") && judged("pass ") > 30, "{checked}");
+    let formatted = cargo(&acme).args(["fmt", "--check"]).output().unwrap();
+    assert!(formatted.status.success(), "{}", lossy(&formatted.stdout));
 
     // The crate's own host, except for where it is.
     let config = fs::read_to_string(acme.join("longshore.toml")).unwrap();

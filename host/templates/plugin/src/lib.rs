@@ -105,6 +105,7 @@ impl Commands {
             // What must survive this process leaves its group, which ends with it.
             .process_group(0)
             .spawn()?;
+        tracing::debug!(job = job.job_id, pid = child.id(), "began");
         // Only so that no dead process stays in the system's table: what ended how is in the directory.
         thread::spawn(move || child.wait());
         Ok(())
