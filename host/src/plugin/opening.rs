@@ -297,7 +297,9 @@ impl Opening {
         static LIVES: AtomicU64 = AtomicU64::new(0);
         let ExecutorConfig { pass_env, limits, .. } = &self.wanted.config;
         let life = LIVES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}.{life}", self.wanted.executor.replace('/', "_"));
+        // Nor do those of two hosts: one may only look whether all is well.
+        let name = self.wanted.executor.replace('/', "_");
+        let name = format!("{name}.{}.{life}", std::process::id());
         let order = Order {
             executor: &self.wanted.executor,
             copy: &self.candidate.copy,

@@ -29,7 +29,8 @@ pub struct Config {
     /// What relative paths are relative to: those above, and a command's program with a slash in its
     /// name. Defaults to where the configuration file is.
     pub base_dir: Option<PathBuf>,
-    /// The host's variables that a job gets; a trailing `*` stands for anything. Replaces the default
+    /// The variables of this executor that a job gets; a trailing `*` stands for anything. In a process
+    /// of its own the executor has those below, and what its `pass_env` adds. Replaces the default
     /// list: `PATH`, `HOME`, `USER`, `LOGNAME`, `TZ`, `LANG`, `LANGUAGE`, `LC_*`, and what pip needs
     /// to reach an index: `PIP_*`, `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE`,
     /// `CURL_CA_BUNDLE`, `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` (also in lower case).
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) pythonpath: Vec<PathBuf>,
     /// What of a job's environment is the same for all.
     pub(crate) variables: BTreeMap<OsString, OsString>,
+    /// Variables that jobs are to get and that this executor does not have.
+    pub(crate) missing: Vec<String>,
 }
 
 impl Settings {
@@ -84,8 +87,10 @@ impl Settings {
             let message = "a path with `:` in it cannot stand in PYTHONPATH";
             return Err(Error::invalid_config(message).at(format!("/pythonpath/{bad}")));
         }
+        let has = |name: &str| env::var_os(name).is_some() || config.set_env.contains_key(name);
+        let missing = environment::missing(has, config.env.as_deref());
         let variables = environment::common(env::vars_os(), config.env, config.set_env)?;
-        Ok(Self { cache_dir, python, base_dir, pythonpath, variables })
+        Ok(Self { cache_dir, python, base_dir, pythonpath, variables, missing })
     }
 
     /// Where attempts are.

@@ -72,6 +72,13 @@ pub(crate) fn common(
     Ok(variables)
 }
 
+/// The names in a list of one's own that the executor itself does not have: it has what its `pass_env`
+/// lets through, and no job can have more.
+pub(crate) fn missing(has: impl Fn(&str) -> bool, allowed: Option<&[String]>) -> Vec<String> {
+    let names = allowed.unwrap_or_default().iter();
+    names.filter(|name| !name.ends_with('*') && !has(name)).cloned().collect()
+}
+
 fn is_allowed(name: &OsStr, patterns: &[String]) -> bool {
     let name = name.as_encoded_bytes();
     !name.starts_with(OURS.as_bytes())
@@ -102,6 +109,14 @@ mod tests {
     #[test]
     fn a_list_of_ones_own_replaces_the_default() {
         assert_eq!(names(&["HOME", "ACME_A", "ACME"], Some(&["ACME_*"]), &[]), ["ACME_A", "PATH"]);
+    }
+
+    #[test]
+    fn what_is_named_and_not_there_is_told() {
+        let has = |name: &str| name == "HOME";
+        let allowed = ["HOME", "ACME_TOKEN", "LC_*"].map(str::to_owned);
+        assert_eq!(missing(has, Some(&allowed)), ["ACME_TOKEN"]);
+        assert!(missing(has, None).is_empty(), "nobody asked for these by name");
     }
 
     #[test]

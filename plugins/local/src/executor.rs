@@ -116,6 +116,11 @@ impl Executor for Local {
         let inner = &self.inner;
         let settings = &inner.settings;
         inner.make_directories()?;
+        for name in &settings.missing {
+            tracing::warn!(
+                "jobs are to get `{name}`, which this executor does not have; add it to the executor's `pass_env`, if the host has it"
+            );
+        }
         let cache_dir = &settings.cache_dir;
         let failed = |step: &str, error: io::Error| not_started(step, cache_dir, &error);
         let installed = bundle::install(cache_dir).map_err(|e| failed("install into", e))?;
