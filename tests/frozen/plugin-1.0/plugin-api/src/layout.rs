@@ -2,7 +2,8 @@
 
 use abi_stable::{
     abi_stability::abi_checking::{
-        AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
+        AbiInstability, AbiInstabilityErrors, CheckingGlobals, ExpectedFound,
+        check_layout_compatibility_with_globals,
     },
     type_layout::{TLFieldOrFunction, TypeLayout},
 };
@@ -47,9 +48,19 @@ fn first_difference(e: &AbiInstabilityErrors) -> String {
     let mut path: Vec<_> = path.filter(|name| *name != "0" && !name.starts_with("__")).collect();
     path.dedup();
     let path = path.join(".");
-    // The variant's name; what follows it is a page.
-    let what = format!("{what:?}");
-    let what = what.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let what = match what {
+        AbiInstability::Name(ExpectedFound { expected, found }) => {
+            format!("expected `{}`, found `{}`", expected.name(), found.name())
+        }
+        AbiInstability::UnexpectedField(ExpectedFound { expected, found }) => {
+            format!("expected a field `{}`, found `{}`", expected.name(), found.name())
+        }
+        // The variant's name; what follows it is a page.
+        other => {
+            let other = format!("{other:?}");
+            other.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+        }
+    };
     if path.is_empty() {
         return format!("{what} at the root");
     }
