@@ -19,6 +19,7 @@ use longshore_tests::{
     wait::PATIENCE,
     wait_until,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// The host has its own executor beside: with `acme` alone it would not start without it.
@@ -107,8 +108,16 @@ fn until_stand(host: &TestHost, expected: &[(&str, &str)]) -> Vec<PathBuf> {
         let stand = found.iter().map(|(version, standing, _)| (&**version, &**standing));
         stand.eq(expected.iter().copied()).then_some(found)
     });
-    let process = |pid: Option<u64>| Path::new("/proc").join(pid.expect("it has one").to_string());
-    found.into_iter().map(|(.., pid)| process(pid)).collect()
+    found.into_iter().map(|(.., pid)| process(pid.expect("it has one"))).collect()
+}
+
+fn process(pid: u64) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}
+
+fn kill(process: &Path) {
+    let pid = process.file_name().and_then(|pid| pid.to_str()?.parse().ok()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
 #[test]
@@ -133,18 +142,27 @@ fn a_vendor_needs_an_hour() {
     let host = setup.start();
     let client = host.client();
     guide.run("install", &acme, None);
-    let [old] = &*until_stand(&host, &[("0.1.0", "ready")]) else { panic!("it is one") };
+    let first = until_stand(&host, &[("0.1.0", "ready")]).remove(0);
     let by = |version: &str| format!("longshore-acme {version}");
     let said = guide.run("run", &acme, Some(&host));
     assert!(said.contains(&format!("hello from {}", by("0.1.0"))), "{said}");
 
     let long = client.submit("long", json!({}));
     wait_until("the long job runs", PATIENCE, || host.path("begun").exists().then_some(()));
+    // What the page says of a plugin that crashes: it is started again, and finds its job.
+    kill(&first);
+    let old = wait_until("it is started again, and has the job", PATIENCE, || {
+        let found = versions(&host);
+        let [(_, standing, Some(pid))] = &*found else { return None };
+        let runs = client.job(&long)["status"] == "RUNNING";
+        (standing == "ready" && process(*pid) != first && runs).then(|| process(*pid))
+    });
+
     guide.run("upgrade", &acme, None);
     until_stand(&host, &[("0.1.0", "draining"), ("0.2.0", "ready")]);
     let next = client.result(&client.submit("hello", json!({})));
     assert_eq!(next, Value::from(format!("hello from {}", by("0.2.0"))));
-    assert_eq!(client.job(&long)["status"], "RUNNING");
+    assert_eq!(client.until(&long, "RUNNING")["attempt"], 1);
     assert!(old.exists(), "the old version still has a job");
 
     fs::write(host.path("gate"), "").unwrap();
