@@ -50,13 +50,31 @@ pub fn built() -> &'static Built {
 /// It cannot be built; cargo has said why.
 pub fn evil_that_aborts() -> PathBuf {
     static BUILT: OnceLock<bool> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let mut cargo = cargo(repository());
-        cargo.args(["build", "--quiet", "--profile", "evil-abort", "--package", "longshore-evil"]);
-        cargo.status().expect("cargo runs the tests, so it can be run").success()
-    });
+    let built = BUILT.get_or_init(|| build_evil(&["--profile", "evil-abort"]));
     assert!(built, "it cannot be built, see above");
     target().join("evil-abort/liblongshore_evil.so")
+}
+
+/// The evil plugin with a header that hides how its memory is laid out.
+///
+/// # Panics
+///
+/// It cannot be built; cargo has said why.
+pub fn evil_that_hides() -> PathBuf {
+    static BUILT: OnceLock<bool> = OnceLock::new();
+    // Beside the one that other tests load meanwhile: cargo has one name for both.
+    let here = target().join("evil-unchecked");
+    let directory = here.to_str().expect("cargo wants text");
+    let built =
+        BUILT.get_or_init(|| build_evil(&["--features", "unchecked", "--target-dir", directory]));
+    assert!(built, "it cannot be built, see above");
+    here.join("debug/liblongshore_evil.so")
+}
+
+fn build_evil(how: &[&str]) -> bool {
+    let mut cargo = cargo(repository());
+    cargo.args(["build", "--quiet", "--package", "longshore-evil"]).args(how);
+    cargo.status().expect("cargo runs the tests, so it can be run").success()
 }
 
 /// The cargo that runs the tests, in this directory.

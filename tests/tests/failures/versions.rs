@@ -1,6 +1,8 @@
 //! What a plugin was built with, and for.
 
-use longshore_tests::{Scene, fixture::replaced};
+use std::fs;
+
+use longshore_tests::{Scene, built::evil_that_hides, evil, fixture::replaced};
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,6 +98,20 @@ fn a_layout_mismatch_is_one_line() {
     assert!(why.contains("its memory layout is not that of plugin API 1.0"), "{why}");
     assert!(why.contains("expected a field `open`, found `shut`"), "{why}");
     assert!(why.len() < 300, "{}: {why}", why.len());
+    scene.finish();
+}
+
+#[test]
+fn a_hidden_layout_is_refused() {
+    let naked = made_of("evil", "naked", "isolation = \"none\"");
+    let scene = Scene::of(watching(&[evil(""), naked].concat()));
+    put(&scene, "liblongshore_evil.so", &fs::read(evil_that_hides()).unwrap());
+    for executor in ["evil", "naked"] {
+        let why = scene.says(executor, "E_LAYOUT");
+        assert!(why.contains("it hides its layout"), "{why}");
+        let id = scene.client.submit(executor, json!({}));
+        let _ = scene.client.until(&id, "SUCCEEDED");
+    }
     scene.finish();
 }
 
