@@ -230,7 +230,12 @@ impl Opening {
             .and_then(|loaded| loaded)
             .map_err(|problem| self.refused(problem));
         surroundings::restore(&self.candidate.note.name);
-        let loaded = loaded.inspect_err(|_| marker.remove())?;
+        let loaded = loaded.inspect_err(|trouble| {
+            // What hangs in here still does.
+            if !matches!(trouble, Trouble::Refused { problem, .. } if problem.code == Code::Hung) {
+                marker.remove();
+            }
+        })?;
         let made = async {
             let heard = self.callback();
             let request = self.request(&loaded.description, &heard)?;
@@ -247,7 +252,7 @@ impl Opening {
         };
         let made = made.await;
         surroundings::restore(&self.candidate.note.name);
-        // What hangs in here still does.
+        // As above.
         if let Err(Failed::Said(..) | Failed::Load(_) | Failed::Unlucky(_) | Failed::Died) = &made {
             marker.remove();
         }

@@ -6,13 +6,13 @@ use longshore_tests::{
     Scene,
     built::{built, install},
     evil, evil_as,
-    fixture::evil_at_load,
+    fixture::{evil_at_load, patched},
     leftovers, scene,
     wait::PATIENCE,
     wait_until,
 };
 use rustix::process::{Pid, test_kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{FEW, kill, runner};
 
@@ -141,15 +141,23 @@ fn a_crash_loop_is_quarantined_and_released() {
     assert!(line.contains("it died 5 times"), "{line}");
     // It waits: what is quarantined is not absent.
     assert_eq!(scene.client.job(&job)["status"], "PENDING");
+    let again = |than: &Value| {
+        wait_until("it was tried again, and left alone again", PATIENCE, || {
+            let row = scene.stands("evil", "quarantined");
+            (row["since"].as_i64() > than["since"].as_i64()).then_some(row)
+        })
+    };
+    let answer = scene.client.post("/api/3.0/plugins/release", &json!({ "name": "evil" }));
+    assert_eq!(answer.json, json!({ "released": ["evil"] }), "{}", answer.text);
+    let row = again(&row);
+    assert_eq!(row["deaths"], 5);
     // Another content is another chance; as it does the same, it ends the same way.
     let draft = tempfile::tempdir().unwrap();
     let newer = evil_at_load(&built().plugin("evil"), "newer", draft.path());
     install(&newer, &scene.host.path("plugins"));
-    let again = wait_until("the newer one is left alone, too", PATIENCE, || {
-        let again = scene.stands("evil", "quarantined");
-        (again["digest"] != row["digest"]).then_some(again)
-    });
-    assert_eq!(again["deaths"], 5);
+    let newer = again(&row);
+    assert_ne!(newer["digest"], row["digest"]);
+    assert_eq!(newer["deaths"], 5);
     scene.client.cancel(&job);
     scene.finish();
 }
@@ -204,12 +212,43 @@ fn a_stopped_runner_is_found_by_its_deadline() {
     let scene = Scene::of(scene(FEW).config(&quick));
     let first = runner(&scene, "evil");
     let job = scene.does("stop-self");
-    let why = scene.says("evil", "E_HUNG");
-    assert!(why.contains("did not answer `health`") && why.contains(&job), "{why}");
+    scene.says("evil", "E_HUNG");
+    let why = scene.logs("since it did not answer `health` in time; it was running job");
+    assert!(why.contains("executor `evil`") && why.contains(&job), "{why}");
     wait_until("another one is there", PATIENCE, || {
         (runner(&scene, "evil") != first).then_some(())
     });
     assert!(test_kill_process(first).is_err(), "it is still there");
     scene.client.until(&job, "FAILED");
+    scene.finish();
+}
+
+#[test]
+fn of_many_bad_plugins_each_is_named() {
+    let bad = [
+        ("evi1", "exit", "E_CRASHED"),
+        ("evi2", "segv", "E_CRASHED"),
+        ("evi3", "hang", "E_HUNG"),
+        // Loads well, and says that it is another one than its note says.
+        ("evi4", "none", "E_DESCRIBE"),
+    ];
+    let draft = tempfile::tempdir().unwrap();
+    let mut setup = scene(&evil(""));
+    for (name, deed, _) in bad {
+        let library = evil_at_load(&built().plugin("evil"), deed, draft.path());
+        let note = |name| format!("\"name\":\"{name}\"");
+        let named = patched(&library, &note("evil"), &note(name), draft.path());
+        let file = draft.path().join(format!("{name}.so"));
+        fs::rename(named, &file).unwrap();
+        setup = setup.plugin_file(file).config(&format!(
+            "[executors.{name}]\ndeadlines = {{ load = \"2s\" }}\nrestart = {{ base_delay = \"50ms\" }}"
+        ));
+    }
+    let scene = Scene::of(setup);
+    for (name, _, code) in bad {
+        let why = scene.says(name, code);
+        assert_eq!(scene.row(name)["problem"]["plugin"], name, "{why}");
+    }
+    scene.client.result(&scene.client.submit("evil", json!({})));
     scene.finish();
 }

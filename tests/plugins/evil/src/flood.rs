@@ -6,8 +6,8 @@ use longshore_plugin_api::{Host, Progress};
 
 use crate::mode::Flood;
 
-/// 200 MiB of output.
-const OUTPUT: usize = 200 << 20;
+/// Far more output than a pipe, a log or a host may hold.
+const OUTPUT: usize = 64 << 20;
 const BLOCK: usize = 64 << 10;
 /// Log records, and reports of progress.
 const RECORDS: u32 = 200_000;
