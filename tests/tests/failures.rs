@@ -21,6 +21,8 @@ mod panics;
 mod runner;
 #[path = "failures/shelf.rs"]
 mod shelf;
+#[path = "failures/table.rs"]
+mod table;
 #[path = "failures/versions.rs"]
 mod versions;
 

@@ -168,7 +168,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
     // A file of its own, whoever still has the one that was there.
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new().create_new(true).write(true).mode(0o600).open(path),
     }
 }

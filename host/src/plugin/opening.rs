@@ -1,6 +1,7 @@
 //! From a candidate to an executor that takes jobs: loaded, opened, asked what it needs, started.
 
 use std::{
+    borrow::Cow,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -171,10 +172,11 @@ impl Opening {
         match &probed {
             // Once may be an accident: a busy machine, somebody's `kill`. What has loaded before, or was
             // not to blame, is tried again like everything that dies.
-            Err(problem) if matches!(problem.code, Code::Crashed | Code::Hung) => {
-                if !self.suspect || self.has_loaded().await {
-                    return Err(Failed::Unlucky(problem.clone()));
-                }
+            Err(problem)
+                if matches!(problem.code, Code::Crashed | Code::Hung)
+                    && (!self.suspect || self.has_loaded().await) =>
+            {
+                return Err(Failed::Unlucky(problem.clone()));
             }
             Err(problem) if problem.code == Code::Runner => {
                 return Err(Failed::Said(problem.clone(), true));
@@ -405,7 +407,7 @@ impl Opening {
 
     fn problem(&self, code: Code, message: String) -> PluginProblem {
         let message =
-            self.secrets.get().map_or(message.clone(), |s| s.redact(&message).into_owned());
+            self.secrets.get().map_or(Cow::Borrowed(&*message), |secrets| secrets.redact(&message));
         let message = format!("executor `{}`: {message}", self.wanted.executor);
         PluginProblem::new(code, message).plugin(&self.candidate.note.name)
     }
