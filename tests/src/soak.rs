@@ -75,13 +75,13 @@ impl Size {
 pub fn soak(size: Size) {
     let mut chance = Chance::new();
     let mut run = Run::new(size);
-    run.part("warm-up", size.warm_up(), &mut chance);
+    run.part("warm-up", size.warm_up(), false, &mut chance);
     let before = run.vitals();
-    run.part("soak", size.rest(), &mut chance);
+    run.part("soak", size.rest(), true, &mut chance);
     let after = run.vitals();
     run.judge();
-    println!("{}", run.numbers(before, after));
-    vitals::flat(before, after);
+    println!("{}", run.numbers(before.clone(), after.clone()));
+    vitals::flat(&before, &after);
     run.finish();
 }
 
@@ -103,12 +103,13 @@ impl Run {
     }
 
     /// Submits so many jobs and does not return before all have ended and so many runners were killed.
-    fn part(&mut self, name: &str, size: Size, chance: &mut Chance) {
+    fn part(&mut self, name: &str, size: Size, bad: bool, chance: &mut Chance) {
         let client = self.host.client();
-        self.jobs.submit(&client, size.jobs, chance);
+        self.jobs.submit(&client, size.jobs, bad, chance);
         let submitted = self.jobs.len();
         let first = submitted - size.jobs;
         let (killer, outcomes) = (&mut self.killer, &mut self.outcomes);
+        let pid = self.host.pid();
         let plan = killer::plan(size.kills, size.jobs, chance);
         thread::scope(|scope| {
             let killing = client.clone();
@@ -120,7 +121,8 @@ impl Run {
                 assert!(now() < until, "{name}: not over after {:?}", self.size.limit);
                 pause(Duration::from_secs(2));
                 let ended = outcomes.look(&client);
-                println!("{name}: {ended} of {submitted} jobs have ended");
+                let memory = vitals::memory(pid);
+                println!("{name}: {ended} of {submitted} jobs have ended; {memory} KiB");
             }
             killer.join().expect("the killer says why it gave up");
         });
@@ -133,12 +135,6 @@ impl Run {
         wait_until("every executor is ready and holds no job", PATIENCE, || {
             let rows = killer::rows(&client);
             rows.iter().all(|row| row.standing == "ready" && row.jobs == 0).then_some(())
-        });
-        // Connections that read are opened when they are needed: now all have been.
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| client.search(json!({})));
-            }
         });
         // Its own connections would count.
         drop(client);

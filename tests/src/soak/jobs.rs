@@ -81,8 +81,9 @@ const MODES: [(&str, &[&str]); 13] = [
     ("block", &["TIMEOUT", "FAILED"]),
 ];
 
-/// Of so many jobs of `evil` one is bad.
-const ONE_IN: usize = 33;
+/// Of so many jobs of `evil` one is bad. They come first: what ends its process again and again is tried
+/// for a quarter of a minute, and the rest is to be company for it.
+const ONE_IN: usize = 30;
 
 /// How many are submitted in one transaction.
 const AT_ONCE: usize = 500;
@@ -91,9 +92,8 @@ const AT_ONCE: usize = 500;
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     submitted: BTreeMap<String, Kind>,
-    /// How many evil ones there are; and which bad thing comes next.
-    evil: usize,
-    bad: usize,
+    /// Which bad thing comes next.
+    next: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +104,8 @@ enum Kind {
     Echo,
     /// Returns who ran it.
     Evil,
-    /// Does one thing wrong.
-    Bad(&'static str, &'static [&'static str]),
+    /// Does one thing wrong, and ends in one of these ways.
+    Bad(&'static [&'static str]),
 }
 
 /// With all that these jobs need.
@@ -121,12 +121,20 @@ impl Jobs {
         self.submitted.len()
     }
 
-    /// Submits so many more.
-    pub(super) fn submit(&mut self, client: &Client, count: usize, chance: &mut Chance) {
-        if self.submitted.is_empty() {
-            self.bad = usize::try_from(chance.below(MODES.len() as u64)).expect("it is small");
-        }
-        let drawn: Vec<_> = (0..count).map(|n| self.draw(n, chance)).collect();
+    /// Submits so many more; `bad` says whether some of them are.
+    pub(super) fn submit(&mut self, client: &Client, count: usize, bad: bool, chance: &mut Chance) {
+        let drawn: Vec<_> = (0..count)
+            .map(|n| match n % 4 {
+                0 => (Kind::Witness, "local", json!({})),
+                1 => (Kind::Witness, "pool", json!({})),
+                2 => (Kind::Echo, "noop", json!({ "sleep_ms": millis(chance), "of": n })),
+                _ if bad && n < count / 2 && n / 4 % (ONE_IN / 2) == 0 => self.bad(chance),
+                _ => (Kind::Evil, "evil", json!({ "millis": millis(chance) })),
+            })
+            .map(|(kind, job_name, params)| {
+                (kind, json!({ "job_name": job_name, "params": params }))
+            })
+            .collect();
         for part in drawn.chunks(AT_ONCE) {
             let submissions: Vec<_> =
                 part.iter().map(|(_, submission)| submission.clone()).collect();
@@ -135,24 +143,15 @@ impl Jobs {
         }
     }
 
-    fn draw(&mut self, n: usize, chance: &mut Chance) -> (Kind, Value) {
-        let millis = 40 + chance.below(160);
-        let (kind, job_name, params) = match n % 4 {
-            0 => (Kind::Witness, "local", json!({})),
-            1 => (Kind::Witness, "pool", json!({})),
-            2 => (Kind::Echo, "noop", json!({ "sleep_ms": millis, "of": n })),
-            _ => {
-                self.evil += 1;
-                if self.evil % ONE_IN != ONE_IN / 4 {
-                    (Kind::Evil, "evil", json!({ "millis": millis }))
-                } else {
-                    self.bad += 1;
-                    let (mode, ends) = MODES[self.bad % MODES.len()];
-                    (Kind::Bad(mode, ends), "bad", json!({ "evil": mode, "millis": millis }))
-                }
-            }
-        };
-        (kind, json!({ "job_name": job_name, "params": params }))
+    /// The next kind of bad job; the first one is drawn.
+    fn bad(&mut self, chance: &mut Chance) -> (Kind, &'static str, Value) {
+        if self.next == 0 {
+            self.next = usize::try_from(chance.below(MODES.len() as u64)).expect("it is small");
+        }
+        self.next += 1;
+        let (mode, ends) = MODES[self.next % MODES.len()];
+        let params = json!({ "evil": mode, "millis": millis(chance) });
+        (Kind::Bad(ends), "bad", params)
     }
 
     /// Whether each has ended as it had to. `ended` is what the witnesses wrote.
@@ -169,9 +168,9 @@ impl Jobs {
                 }
                 Kind::Echo => job["result"] == job["params"],
                 Kind::Evil => job["result"]["attempt"].as_u64() == attempt,
-                Kind::Bad(..) => true,
+                Kind::Bad(_) => true,
             };
-            let ends: &[&str] = if let Kind::Bad(_, ends) = kind { ends } else { &["SUCCEEDED"] };
+            let ends: &[&str] = if let Kind::Bad(ends) = kind { ends } else { &["SUCCEEDED"] };
             let status = job["status"].as_str().unwrap_or_default();
             if !good || !ends.contains(&status) || job["work"] != "gone" || job["retry_count"] != 0
             {
@@ -180,4 +179,9 @@ impl Jobs {
         }
         assert!(faults.is_empty(), "{} jobs: {}", faults.len(), faults.join("\n"));
     }
+}
+
+/// How long a job runs.
+fn millis(chance: &mut Chance) -> u64 {
+    40 + chance.below(160)
 }

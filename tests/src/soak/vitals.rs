@@ -6,31 +6,51 @@ use rustix::process::Pid;
 
 use crate::wait::{PATIENCE, pause, wait_until};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Vitals {
     /// What it has in memory, in KiB.
     pub(super) memory: u64,
-    /// How many descriptors are open.
-    pub(super) descriptors: usize,
+    /// What its open descriptors are, sorted.
+    pub(super) descriptors: Vec<String>,
 }
 
 /// Of a host that has come to rest.
 pub(super) fn of(pid: Pid) -> Vitals {
     let at = format!("/proc/{}", pid.as_raw_nonzero());
-    let descriptors = || fs::read_dir(format!("{at}/fd")).map(Iterator::count).unwrap_or_default();
     let descriptors = wait_until("the host's descriptors come to rest", PATIENCE, || {
-        let before = descriptors();
+        let before = descriptors(&at);
         pause(Duration::from_millis(500));
-        (descriptors() == before).then_some(before)
+        (descriptors(&at) == before).then_some(before)
     });
-    let status = fs::read_to_string(format!("{at}/status")).expect("the host runs");
+    Vitals { memory: memory(pid), descriptors }
+}
+
+/// What it has in memory, in KiB.
+pub(super) fn memory(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()));
+    let status = status.expect("the host runs");
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let memory = memory.and_then(|memory| memory.trim().strip_suffix(" kB")?.parse().ok());
-    Vitals { memory: memory.expect("a process has some memory"), descriptors }
+    memory.expect("a process has some memory")
+}
+
+fn descriptors(at: &str) -> Vec<String> {
+    let open = fs::read_dir(format!("{at}/fd")).expect("the host runs").flatten();
+    // One may be closed between the list and the look.
+    let open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let open = open.map(|file| match file.to_string_lossy().split_once(":[") {
+        // The number of a pipe or a socket.
+        Some((kind, number)) if number.starts_with(|c: char| c.is_ascii_digit()) => kind.to_owned(),
+        _ => file.to_string_lossy().into_owned(),
+    });
+    // Connections that read are opened when so many read at once for the first time, up to four.
+    let mut open: Vec<_> = open.filter(|file| !file.contains("/longshore.db")).collect();
+    open.sort_unstable();
+    open
 }
 
 /// It takes no more than before.
-pub(super) fn flat(before: Vitals, after: Vitals) {
+pub(super) fn flat(before: &Vitals, after: &Vitals) {
     assert_eq!(before.descriptors, after.descriptors, "descriptors");
     let (was, is) = (before.memory, after.memory);
     assert!(is <= was + was / 10, "memory: {was} KiB became {is} KiB");
