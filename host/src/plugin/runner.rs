@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What always holds: nothing that a runner does (a crash, an exit, a flood, a frame that makes no
-//! sense, silence) blocks or ends the host; nothing of its group is left once its death is known; and
+//! sense, silence) blocks or ends the host; nothing of its group runs once its death is known; and
 //! a runner whose host is gone ends.
 
 mod channel;
@@ -24,6 +24,7 @@ mod message;
 mod meter;
 mod payload;
 mod pending;
+mod place;
 mod spawn;
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ pub(in crate::plugin) enum How {
     Protocol(String),
     /// The host killed it.
     Killed(Why),
-    /// Somebody else in this process has reaped it, or made the kernel do so.
+    /// Somebody else in this process has reaped it, or made the kernel do so; or it does not end.
     Unknown,
 }
 

@@ -33,6 +33,8 @@ use crate::{
 const GREETING: Duration = Duration::from_secs(10);
 /// How long its process may outlive its socket. One that ends closes it, and is gone some moments later.
 const PARTING: Duration = Duration::from_secs(1);
+/// How long a process may take to end that was killed.
+const BURIAL: Duration = Duration::from_secs(5);
 
 /// A runner. Dies when it is dropped.
 pub(in crate::plugin) struct Live {
@@ -96,7 +98,6 @@ impl Live {
             process,
             drain: Drain::new(output.into()).map_err(cannot)?,
             heard,
-            run_dir: order.run_dir.clone(),
             since: Moment::now(),
         };
         tokio::spawn(life.run(greet));
@@ -378,13 +379,12 @@ struct Life {
     process: Process,
     drain: Drain,
     heard: Arc<dyn Heard>,
-    run_dir: PathBuf,
     since: Moment,
 }
 
 impl Life {
     async fn run(self, greet: oneshot::Sender<String>) {
-        let Self { shared, process, mut drain, heard, run_dir, since } = self;
+        let Self { shared, process, mut drain, heard, since } = self;
         let (heard, meter) = (&*heard, Meter::new(since));
         let mut killed = shared.killed.subscribe();
         let mut reader = Reader { shared: &shared, packet: channel::packet(), greet: Some(greet) };
@@ -413,7 +413,7 @@ impl Life {
                 Err(_) => Some(How::Protocol("the end of its socket, and lives on".to_owned())),
             },
         };
-        let status = process.bury().await;
+        let (status, place) = process.bury(BURIAL).await;
         let tail = drain.finish(&meter, heard);
         shared.intake.finish(&meter, heard);
         meter.tell_now(heard);
@@ -422,10 +422,7 @@ impl Life {
         shared.state.send_modify(|state| state.death = Some(Arc::new(death)));
         shared.pending.close();
         // Nothing of the group is left that could write there. May take its time.
-        let sweep = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(run_dir));
-        if let Ok(Err(error)) = sweep.await {
-            tracing::debug!(%error, "the directory of a runner stays");
-        }
+        let _ = tokio::task::spawn_blocking(move || drop(place)).await;
         shared.state.send_modify(|state| state.swept = true);
     }
 }

@@ -244,6 +244,17 @@ async fn what_its_children_are_ends_with_it() {
 }
 
 #[tokio::test]
+async fn a_runner_that_has_left_its_group_is_killed_all_the_same() {
+    let place = Place::new();
+    let live = place.open().await;
+    assert_eq!(act(&live, "astray").await.unwrap(), "0");
+    live.kill(Why::Overran(Verb::Health));
+    let death = live.died().await;
+    assert_eq!(death.how, How::Killed(Why::Overran(Verb::Health)));
+    until("it is gone", || !lives(&live.pid().to_string())).await;
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_wants_any_more_is_dropped_there() {
     let place = Place::new();
     let live = place.open().await;

@@ -109,6 +109,11 @@ impl Source for Fake {
                 let sleep = Command::new("sleep").arg("600").spawn();
                 Ok(sleep.expect("there is a `sleep`").id().to_string())
             }
+            "astray" => {
+                // SAFETY: numbers in, a number out.
+                let moved = unsafe { libc::setpgid(0, libc::getpgid(libc::getppid())) };
+                Ok(moved.to_string())
+            }
             "env" => Ok(std::env::var(rest).unwrap_or_default()),
             "cwd" => Ok(std::env::current_dir().expect("there is one").display().to_string()),
             "limits" => Ok(serde_json::to_string(&super::inherited()).expect("numbers")),
