@@ -201,7 +201,8 @@ impl Supervisor {
         let executor = &self.maker.wanted.executor;
         let message = format!("executor `{executor}`: its process {death}");
         // Its last words may be anything.
-        let message = self.up.as_ref().map_or_else(|| message.clone(), |up| up.verbs.redact(&message));
+        let message =
+            self.up.as_ref().map_or_else(|| message.clone(), |up| up.verbs.redact(&message));
         let problem = self.maker.problem(death.code(), message);
         self.fell(problem).await;
     }

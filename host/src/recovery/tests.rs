@@ -161,7 +161,7 @@ impl Scene {
     fn live(&self) {
         self.mortal.change(|state| (state.stands, state.lives) = (true, true));
         let open = self.worker.executors().get("here").unwrap();
-        let _ = open.well();
+        open.well();
         self.worker.executor_is_up();
     }
 

@@ -27,10 +27,10 @@ fn tests(below: &Path, found: &mut BTreeSet<String>) {
                 let line = line.strip_prefix("async ").unwrap_or(line);
                 if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                     of_a_test = true;
-                } else if let Some(name) = line.strip_prefix("fn ") {
-                    if std::mem::take(&mut of_a_test) {
-                        found.extend(name.split('(').next().map(str::to_owned));
-                    }
+                } else if let Some(name) = line.strip_prefix("fn ")
+                    && std::mem::take(&mut of_a_test)
+                {
+                    found.extend(name.split('(').next().map(str::to_owned));
                 }
             }
         }
