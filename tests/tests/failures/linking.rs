@@ -6,6 +6,7 @@ use longshore_tests::{
     Scene,
     built::{built, install},
     fixture::{compiled, replaced},
+    wait::PATIENCE,
 };
 use serde_json::{Value, json};
 
@@ -101,9 +102,14 @@ fn a_constructor_that_ends_its_process_ends_only_the_probe() {
     for (name, _) in isolations {
         let why = scene.says(name, "E_CRASHED");
         assert!(why.contains(how(name)) && why.contains("while it was loaded"), "{why}");
+        // Once may be an accident. Twice is not.
+        let _ = scene.stands(name, "failed");
     }
-    // The next host has read what became of them, and leaves them alone.
-    scene.host.kill_9();
+    // The neighbour ends here: its work does not outlive its host, whoever else misbehaves.
+    fs::write(scene.host.path("go"), "").unwrap();
+    scene.client.until_idle(PATIENCE);
+    // The next host reads what became of them, and leaves them alone.
+    assert!(scene.host.terminate().success());
     scene.host.start();
     scene.client = scene.host.client();
     for (name, _) in isolations {
