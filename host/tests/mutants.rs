@@ -23,7 +23,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use longshore::{
-    config::{Deadlines, ExecutorConfig, PluginIsolation, Restart},
+    config::{Deadlines, ExecutorConfig, PluginIsolation},
     plugin::{HostedExecutor, Registry, Wanted},
 };
 use longshore_plugin_api::{Ending, Error};
@@ -160,13 +160,9 @@ async fn run(registry: &Registry, plugin: &str) -> String {
         margin: DEADLINE,
         ..Deadlines::default()
     };
-    // Whoever dies stays dead: what it would do the second time is what it did.
-    let restart = Restart { quarantine_after: 1, ..Restart::default() };
     let config = ExecutorConfig::of(plugin, PluginIsolation::Process, json!({}));
-    let wanted = Wanted {
-        executor: plugin.to_owned(),
-        config: ExecutorConfig { deadlines, restart, ..config },
-    };
+    let wanted =
+        Wanted { executor: plugin.to_owned(), config: ExecutorConfig { deadlines, ..config } };
     let (executor, settled) = in_time(registry.open(wanted, Arc::new(()))).await;
     let outcome = match settled {
         Err(problem) => problem.code.to_string(),
