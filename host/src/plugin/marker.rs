@@ -14,8 +14,6 @@ use longshore_plugin_api::wire::Verb;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::candidate::Candidate;
-
 /// The file has always this size, so that a write replaces all of it.
 const SIZE: usize = 512;
 
@@ -56,18 +54,18 @@ impl Marker {
     pub(super) fn set(
         state_dir: &Path,
         executor: &str,
-        candidate: &Candidate,
+        plugin: &str,
+        version: &str,
     ) -> (Self, Option<String>) {
         let path = state_dir.join("in-process").join(executor.replace('/', "_"));
         let boot = boot();
         // Of this very process: an older version, which ends its jobs.
         let left = read(&path).filter(|left| left.boot == boot && left.host != host());
-        let note = &candidate.note;
         let mark = Mark {
             boot,
             host: host(),
-            plugin: note.name.to_string(),
-            version: note.version.to_string(),
+            plugin: plugin.to_owned(),
+            version: version.to_owned(),
             deaths: left.as_ref().map_or(0, |left| left.deaths + 1),
             calls: 0,
             verb: "load".to_owned(),
@@ -181,4 +179,63 @@ fn host() -> Uuid {
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As if another process had written it.
+    fn by_another(path: &Path) {
+        let mark = Mark { host: Uuid::nil(), ..read(path).unwrap() };
+        fs::write(path, mark.bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_mark_of_this_process_accuses_nobody_and_each_removes_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("in-process/x");
+        let (older, left) = Marker::set(dir.path(), "x", "evil", "1");
+        assert_eq!(left, None);
+        let (newer, left) = Marker::set(dir.path(), "x", "evil", "2");
+        assert_eq!(left, None);
+        older.remove();
+        assert_eq!(read(&path).unwrap().version, "2");
+        newer.remove();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_another_process_left_names_the_last_call_and_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("in-process/x");
+        let (mut marker, _) = Marker::set(dir.path(), "x", "evil", "1");
+        for deaths in 1..3 {
+            // Calls that nobody has come back from.
+            std::mem::forget(marker.enter(Verb::Wait, Some("a")));
+            std::mem::forget(marker.enter(Verb::Submit, Some("b")));
+            by_another(&path);
+            let (next, left) = Marker::set(dir.path(), "x", "evil", "1");
+            let left = left.unwrap();
+            assert!(
+                left.contains("busy with 2 calls, the last of them `submit` of job b"),
+                "{left}"
+            );
+            assert_eq!(left.contains("(2 times in a row)"), deaths == 2, "{left}");
+            marker = next;
+        }
+    }
+
+    #[test]
+    fn a_mark_of_another_boot_or_of_nothing_accuses_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("in-process/x");
+        drop(Marker::set(dir.path(), "x", "evil", "1"));
+        by_another(&path);
+        let old = Mark { boot: "another".to_owned(), ..read(&path).unwrap() };
+        fs::write(&path, old.bytes()).unwrap();
+        assert_eq!(Marker::set(dir.path(), "x", "evil", "1").1, None);
+        fs::write(&path, "{").unwrap();
+        assert_eq!(Marker::set(dir.path(), "x", "evil", "1").1, None);
+    }
 }

@@ -271,7 +271,8 @@ impl Opening {
             return (Arc::default(), None);
         }
         let Wanted { executor, .. } = &*self.wanted;
-        let (marker, left) = Marker::set(&self.workshop.state_dir, executor, &self.candidate);
+        let (state_dir, note) = (&self.workshop.state_dir, &self.candidate.note);
+        let (marker, left) = Marker::set(state_dir, executor, &note.name, &note.version);
         (Arc::new(marker), left.map(|left| self.problem(Code::Crashed, left)))
     }
 
