@@ -60,8 +60,12 @@ cancel)
 recover)
     # The payload holds tags of hexadecimal digits and nothing that looks like them, so no parser is needed.
     found=$(tr '{},' '\n\n\n' | sed -n 's/^"attempt_tag":"\([0-9a-f-]*\)"$/\1/p' | while read -r tag; do
-        [ -s "$LONGSHORE_STATE_DIR/attempts/$tag/group" ] && is=here || is=gone
-        printf '{"attempt_tag":"%s","found":{"found":"%s"}},' "$tag" "$is"
+        home=$LONGSHORE_STATE_DIR/attempts/$tag
+        # The lock first: once it is free nothing can note its group any more.
+        is='gone"'
+        ! runs || is='unknown","message":"it is just beginning"'
+        [ ! -s "$home/group" ] || is='here"'
+        printf '{"attempt_tag":"%s","found":{"found":"%s}},' "$tag" "$is"
     done)
     ok "[${found%,}]" ;;
 forget) rm -rf "$home" && ok null ;;

@@ -88,9 +88,10 @@ def cancel(home, grace):
 
 def find(home):
     """`here` is also what has ended: `wait` can still tell how."""
+    begins = runs(home)  # first: once the lock is free nothing can note its group any more
     if read(home / "group").endswith("\n"):
         return {"found": "here"}
-    return {"found": "unknown", "message": "it is just beginning"} if runs(home) else {"found": "gone"}
+    return {"found": "unknown", "message": "it is just beginning"} if begins else {"found": "gone"}
 
 VERBS = {
     "facts": lambda _: {"isolation": "process", "reattach": True},

@@ -138,6 +138,68 @@ fn a_pool_that_is_killed_is_started_again_and_its_job_ends_once() {
     host.finish();
 }
 
+/// `at.sh`, whose first `submit` is slow: a child of the program does the work, when it is let.
+const SLOW: &str = r#"
+[ "$1" = submit ] && mkdir ./first 2>/dev/null || exec sh ./at.sh "$@"
+sh -c 'echo $$ >>slow; until [ -e late ]; do sleep 0.02; done; echo went on >>slow; exec sh ./at.sh "$@"' sh "$@" &
+echo $$ >>slow
+wait
+"#;
+
+/// The first `submit` has not begun its attempt when its plugin dies; the attempt is proven gone and runs
+/// again. Then the first `submit` could go on.
+fn an_interrupted_submit_starts_nothing(die: fn(&mut TestHost)) {
+    let own = "restart = { base_delay = \"50ms\" }\nconfig = { program = [\"sh\", \"./slow.sh\"] }";
+    let program = fs::read(repository().join("examples/command/at.sh")).unwrap();
+    let setup = setup(JOBS).config(&format!("[executors.own]\n{own}"));
+    let mut host = setup.plugin("command").file("at.sh", program).file("slow.sh", SLOW).start();
+    let id = host.client().submit("long", json!({}));
+    let read = |host: &TestHost| fs::read_to_string(host.path("slow")).unwrap_or_default();
+    let pids = wait_until("it is in the middle of submit", PATIENCE, || {
+        Some(read(&host)).filter(|text| text.lines().count() == 2)
+    });
+    die(&mut host);
+    until_begun(&host);
+    fs::write(host.path("late"), "").unwrap();
+    wait_until("the first submit is over", PATIENCE, || {
+        let there = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        (!pids.lines().any(there)).then_some(())
+    });
+    assert_eq!(read(&host), pids, "it went on");
+    fs::write(host.path("gate"), "").unwrap();
+    let job = host.client().until(&id, "SUCCEEDED");
+    assert_eq!(job["attempt"], 2);
+    assert_eq!(fs::read_to_string(host.path("begun")).unwrap(), "begun\n");
+    assert_eq!(fs::read_to_string(host.path("ended")).unwrap(), "ended\n");
+    forgotten(&host);
+    let lives = fs::read_dir(host.path("state/executors/own/calls")).unwrap().flatten();
+    assert_eq!(lives.filter(|life| life.path().is_dir()).count(), 1, "a dead life is left");
+    host.finish();
+}
+
+#[test]
+fn a_submit_whose_plugin_is_killed_starts_nothing_later() {
+    an_interrupted_submit_starts_nothing(|host| {
+        let runner = leftovers::processes(&host.path(""))
+            .into_iter()
+            .find(|process| process.command.starts_with("longshore-runner[own]"))
+            .unwrap();
+        let pid = rustix::process::Pid::from_raw(runner.pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    });
+}
+
+#[test]
+fn a_submit_whose_host_is_killed_starts_nothing_later() {
+    an_interrupted_submit_starts_nothing(|host| {
+        host.kill_9();
+        host.start();
+    });
+}
+
 #[test]
 fn a_program_that_is_not_there_is_named_with_the_way_out() {
     let config = "[executors.own]\nplugin = \"command\"\n[executors.own.config]\nprogram = [\"./nowhere.py\"]";

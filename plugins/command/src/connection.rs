@@ -20,9 +20,10 @@ use tracing::instrument::WithSubscriber as _;
 use crate::{
     call::Call,
     config::Settings,
+    launcher::Launcher,
     line::{Line, Lines},
     log::Log,
-    process::{self, LINGER, Pipes, Process},
+    process::{LINGER, Pipes, Process},
     protocol::{self, LONGEST, Reply, Said},
 };
 
@@ -53,12 +54,13 @@ pub(crate) struct Over {
 }
 
 impl Connection {
-    pub(crate) fn open(
+    pub(crate) async fn open(
         settings: &Settings,
+        launcher: &Launcher,
         host: &Host,
         log: &Arc<Log>,
     ) -> Result<Arc<Self>, Error> {
-        let (process, pipes) = process::spawn(settings, |_| {})?;
+        let (process, pipes) = launcher.spawn(|_| {}).await?;
         // Bounded by what is asked: each line belongs to a call that somebody waits for.
         let (lines, to_say) = mpsc::unbounded_channel();
         let now = Instant::now();

@@ -20,6 +20,7 @@ use tokio::runtime;
 use crate::{
     call::Call,
     config::{Config, Mode, Settings},
+    launcher::Launcher,
     log::Log,
     once::Once,
     protocol::{self, Reply},
@@ -34,6 +35,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct CommandExecutor {
     settings: Arc<Settings>,
+    launcher: Arc<Launcher>,
     program: Program,
     /// Asked once, and before anything else can say what is wrong with the program.
     facts: OnceLock<Result<Facts, Error>>,
@@ -53,13 +55,16 @@ impl Executor for CommandExecutor {
 
     fn new(config: Config, host: Host) -> Result<Self, Error> {
         let settings = Arc::new(Settings::new(config, &host)?);
+        let launcher = Arc::new(Launcher::new(Arc::clone(&settings)));
         let log = Arc::new(Log::new());
+        let shared = (Arc::clone(&settings), Arc::clone(&launcher));
         let program = match settings.mode {
-            Mode::Once => Program::Once(Once::new(Arc::clone(&settings), log)),
-            Mode::Serve => Program::Serve(Serve::new(Arc::clone(&settings), host, log)),
+            Mode::Once => Program::Once(Once::new(shared.0, shared.1, log)),
+            Mode::Serve => Program::Serve(Serve::new(shared.0, shared.1, host, log)),
         };
         Ok(Self {
             settings,
+            launcher,
             program,
             facts: OnceLock::new(),
             locality: OnceLock::new(),
@@ -86,9 +91,7 @@ impl Executor for CommandExecutor {
 
     async fn start(&self) -> Result<(), Error> {
         self.make_state_dir()?;
-        if let Program::Once(once) = &self.program {
-            once.tidy();
-        }
+        self.launcher.settle().await?;
         self.optional(Verb::Start, self.plain(Verb::Start)?, ()).await?;
         let locality = self.optional(Verb::Locality, self.plain(Verb::Locality)?, None).await?;
         self.locality.set(locality).map_err(|_| Error::internal("the executor was started before"))
@@ -131,6 +134,8 @@ impl Executor for CommandExecutor {
     }
 
     async fn recover(&self, attempts: Vec<Attempt>) -> Result<Vec<Verdict>, Error> {
+        // Again: an older version of this plugin, with calls of its own, may have died since the start.
+        self.launcher.settle().await?;
         self.ask(&self.limited(Call::new(Verb::Recover, &attempts)?, Duration::ZERO)).await
     }
 

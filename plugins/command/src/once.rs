@@ -1,14 +1,11 @@
 //! A process for each call.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    io,
     process::ExitStatus,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -23,8 +20,10 @@ use tokio::{
 use crate::{
     call::Call,
     config::Settings,
+    launcher::Launcher,
+    life::Kept,
     log::Log,
-    process::{self, LINGER, Pipes, Process},
+    process::{LINGER, Pipes, Process},
     protocol::{self, LONGEST, Reply},
 };
 
@@ -38,46 +37,40 @@ const LOOKS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Once {
     settings: Arc<Settings>,
+    launcher: Arc<Launcher>,
     log: Arc<Log>,
     /// Whether the program has answered a `wait` with `again_in`. Then it looks and does not wait, so
     /// a limit on its processes delays nobody for long; before, one would.
     looks: AtomicBool,
     permits: Semaphore,
-    next_file: AtomicU64,
 }
 
 impl Once {
-    pub(crate) fn new(settings: Arc<Settings>, log: Arc<Log>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, launcher: Arc<Launcher>, log: Arc<Log>) -> Self {
         Self {
             settings,
+            launcher,
             log,
             looks: AtomicBool::new(false),
             permits: Semaphore::new(LOOKS),
-            next_file: AtomicU64::new(0),
-        }
-    }
-
-    /// Removes the parameters that an earlier host had handed over when it was killed.
-    pub(crate) fn tidy(&self) {
-        if let Err(error) = fs::remove_dir_all(self.handed())
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            let path = self.handed();
-            tracing::warn!(%error, "old parameters in `{}` cannot be removed", path.display());
         }
     }
 
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
         let look = call.verb == Verb::Wait && self.looks.load(Ordering::Relaxed);
         let _permit = if look { self.permits.acquire().await.ok() } else { None };
-        let handed = call.params.map(|params| self.hand_over(params)).transpose()?;
-        let (process, pipes) = process::spawn(&self.settings, |command| {
+        let handed = match call.params {
+            Some(params) => Some(self.hand_over(params).await?),
+            None => None,
+        };
+        let spawning = self.launcher.spawn(|command| {
             command.arg(call.verb.name()).args(call.arguments);
             command.envs(call.variables.iter().map(|(name, value)| (name, value)));
-            if let Some(Handed(path)) = &handed {
-                command.env("LONGSHORE_PARAMS", path);
+            if let Some(handed) = &handed {
+                command.env("LONGSHORE_PARAMS", handed.path());
             }
-        })?;
+        });
+        let (process, pipes) = spawning.await?;
         // Dropping the conversation kills the process.
         let conversation = self.converse(call, process, pipes);
         let reply = match call.limit {
@@ -165,35 +158,19 @@ impl Once {
         }
     }
 
-    fn handed(&self) -> PathBuf {
-        self.settings.state_dir.join("handed")
-    }
-
     /// Parameters are for nobody else's eyes, so they go by file: arguments and variables can be
     /// seen.
-    fn hand_over(&self, params: &RawValue) -> Result<Handed, Error> {
-        let number = self.next_file.fetch_add(1, Ordering::Relaxed);
-        let handed = Handed(self.handed().join(format!("{number}.json")));
+    async fn hand_over(&self, params: &RawValue) -> Result<Kept, Error> {
+        let life = self.launcher.life().await?;
         let write = || {
-            fs::create_dir_all(self.handed())?;
-            let mut options = OpenOptions::new();
-            let options = options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&handed.0)?.write_all(params.get().as_bytes())
+            let mut handed = life.file("json")?;
+            handed.write(params.get().as_bytes())?;
+            Ok(handed)
         };
-        write().map_err(|e| {
-            let path = handed.0.display();
+        write().map_err(|e: io::Error| {
+            let path = self.settings.state_dir.display();
             Error::unavailable(format!("cannot hand parameters over in `{path}`: {e}"))
-        })?;
-        Ok(handed)
-    }
-}
-
-/// A file with parameters, for as long as the call lasts. The program may move it away.
-struct Handed(PathBuf);
-
-impl Drop for Handed {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
     runtime::Handle,
 };
 
-use crate::config::Settings;
+use crate::{config::Settings, life::Kept};
 
 /// How long the pipes of a process that has ended may be held by what has left its group.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ pub(crate) struct Process {
     /// Readable once it has ended. Not `tokio::process`, which may take the host's `SIGCHLD`.
     end: AsyncFd<OwnedFd>,
     group: Pid,
+    /// The group, for whoever comes after us. Last, so that it is there until the group has been killed.
+    _note: Kept,
 }
 
 /// Our ends of its pipes.
@@ -38,22 +40,10 @@ pub(crate) struct Pipes {
     pub(crate) stderr: pipe::Receiver,
 }
 
-/// Runs the program with what `prepare` adds.
-///
-/// # Errors
-///
-/// It cannot be run, and nothing was.
-pub(crate) fn spawn(
-    settings: &Settings,
-    prepare: impl FnOnce(&mut Command),
-) -> Result<(Process, Pipes), Error> {
-    let mut command = settings.command();
-    prepare(&mut command);
-    start(&mut command).map_err(|error| cannot_run(settings, &error))
-}
-
-fn start(command: &mut Command) -> io::Result<(Process, Pipes)> {
+/// Starts what is not started by anybody else: [`Launcher`](crate::launcher::Launcher) says why.
+pub(crate) fn start(mut command: Command, note: Kept) -> io::Result<(Process, Pipes)> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    note.bind(&mut command)?;
     let mut child = command.spawn()?;
     let group = Pid::from_child(&child);
     let ends = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -62,12 +52,12 @@ fn start(command: &mut Command) -> io::Result<(Process, Pipes)> {
         Ok(end) => end,
         Err(error) => {
             // A process that cannot be watched is none.
-            let _ = child.kill();
+            let _ = kill_process_group(group, Signal::KILL);
             let _ = child.wait();
             return Err(error);
         }
     };
-    let process = Process { child: Some(child), end, group };
+    let process = Process { child: Some(child), end, group, _note: note };
     let (Some(stdin), Some(stdout), Some(stderr)) = ends else {
         return Err(io::Error::other("it has no pipes"));
     };
@@ -87,7 +77,7 @@ fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// Nothing was started, so each of these may be tried again but the one that is the job's own fault.
-fn cannot_run(settings: &Settings, error: &io::Error) -> Error {
+pub(crate) fn cannot_run(settings: &Settings, error: &io::Error) -> Error {
     let what = format!("cannot run the program `{}`: {error}", settings.program());
     let at = settings.directory().display();
     match error.kind() {

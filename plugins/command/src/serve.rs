@@ -15,6 +15,7 @@ use crate::{
     call::Call,
     config::Settings,
     connection::{Connection, Over},
+    launcher::Launcher,
     log::Log,
     protocol::Reply,
 };
@@ -31,6 +32,7 @@ const GOOD_LIFE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Serve {
     settings: Arc<Settings>,
+    launcher: Arc<Launcher>,
     host: Host,
     log: Arc<Log>,
     slot: Mutex<Slot>,
@@ -48,8 +50,14 @@ struct Slot {
 }
 
 impl Serve {
-    pub(crate) fn new(settings: Arc<Settings>, host: Host, log: Arc<Log>) -> Self {
-        Self { settings, host, log, slot: Mutex::default(), started: AtomicBool::new(false) }
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        launcher: Arc<Launcher>,
+        host: Host,
+        log: Arc<Log>,
+    ) -> Self {
+        let (slot, started) = (Mutex::default(), AtomicBool::new(false));
+        Self { settings, launcher, host, log, slot, started }
     }
 
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
@@ -92,7 +100,8 @@ impl Serve {
             let pause = *until - now;
             return Err(Error::unavailable(format!("{why}; it is started again in {pause:.1?}")));
         }
-        let connection = Connection::open(&self.settings, &self.host, &self.log)?;
+        let connection = Connection::open(&self.settings, &self.launcher, &self.host, &self.log);
+        let connection = connection.await?;
         if self.started.load(Ordering::Relaxed) {
             let mut start = Call::new(Verb::Start, &())?;
             start.limit = self.settings.timeout(Verb::Start);

@@ -21,8 +21,37 @@ fn a_job_is_handed_over_by_arguments_a_file_and_the_payload() {
     let payload = read("payload");
     assert_eq!(payload.lines().count(), 1, "a payload is a line");
     assert_eq!(serde_json::from_str::<Value>(&payload).unwrap()["params"], json!({ "p": 1 }));
-    let handed = stage.directory.path().join("state/handed");
-    assert_eq!(std::fs::read_dir(handed).unwrap().count(), 0, "the call is over");
+    assert_eq!(files_of_calls(&stage), 0, "the call is over");
+}
+
+/// Of all the lives at this stage; their locks are none.
+fn files_of_calls(stage: &Stage) -> usize {
+    let lives = std::fs::read_dir(stage.directory.path().join("state/calls")).unwrap().flatten();
+    let files = lives.filter_map(|life| std::fs::read_dir(life.path()).ok()).flatten().flatten();
+    files.filter(|file| file.file_name() != "lock").count()
+}
+
+#[test]
+fn two_versions_of_the_plugin_hand_over_files_of_their_own() {
+    let script = r#"[ "$1" = submit ] || exit 64
+        echo "$LONGSHORE_PARAMS" >>"$HERE/paths"
+        until [ -e "$HERE/gate" ]; do sleep 0.01; done
+        printf '{"ok":{"version":1,"data":'; tr -d '\n' <"$LONGSHORE_PARAMS"; echo '}}'"#;
+    let old = Stage::new("once", script);
+    let first = old.begin(Verb::Submit);
+    until("the old one is in the middle of it", || old.file("paths"));
+    let new = old.again();
+    new.call(Verb::Start).unwrap();
+    let second = new.begin(Verb::Submit);
+    let paths =
+        until("so is the new one", || old.file("paths").filter(|paths| paths.lines().count() == 2));
+    let (one, other) = paths.split_once('\n').unwrap();
+    assert_ne!(one, other);
+    std::fs::write(old.directory.path().join("gate"), "").unwrap();
+    for answer in [first, second] {
+        assert_eq!(answer.recv().unwrap().unwrap()["data"], json!({ "p": 1 }));
+    }
+    assert_eq!(files_of_calls(&old), 0, "both calls are over");
 }
 
 #[test]

@@ -50,7 +50,8 @@ impl HostApi for Notes {
 
 pub(crate) struct Stage {
     executor: Arc<ExecutorBox>,
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Arc<TempDir>,
+    config: Value,
     notes: Notes,
 }
 
@@ -70,10 +71,19 @@ impl Stage {
     }
 
     pub(crate) fn configured(directory: TempDir, config: Value) -> Self {
+        Self::open(Arc::new(directory), config)
+    }
+
+    /// The same executor once more, as a new version of the plugin beside an old one.
+    pub(crate) fn again(&self) -> Self {
+        Self::open(Arc::clone(&self.directory), self.config.clone())
+    }
+
+    fn open(directory: Arc<TempDir>, config: Value) -> Self {
         let notes = Notes::default();
         let request = Open {
             executor: "own".to_owned(),
-            config,
+            config: config.clone(),
             log_level: "info".to_owned(),
             state_dir: Some(directory.path().join("state")),
             config_dir: Some(directory.path().to_owned()),
@@ -82,7 +92,7 @@ impl Stage {
         let api = HostApi_TO::from_value(notes.clone(), TD_Opaque);
         let request = serde_json::to_string(&request).unwrap();
         let executor = open::<Exported>(api, request.into()).into_result().unwrap();
-        Self { executor: Arc::new(executor), directory, notes }
+        Self { executor: Arc::new(executor), directory, config, notes }
     }
 
     pub(crate) fn facts(&self) -> Value {
