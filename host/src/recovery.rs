@@ -9,9 +9,11 @@
 //! ```
 //!
 //! What is always true: an executor that fails, hangs, omits an attempt or answers nonsense changes
-//! nothing; a verdict counts only if the row still has the claim token that it was asked about. Rows of an
+//! nothing; one whose process dies of a question about one attempt is asked about that one when nothing
+//! else runs there, until the job has had its crashes; a verdict counts only if the row still has the claim token that it was asked about. Rows of an
 //! executor whose process is not up are neither asked about nor written: the host asks for a pass when it is.
 
+mod asking;
 mod carry_out;
 mod pass;
 mod plan;
@@ -20,7 +22,7 @@ mod retain;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
@@ -29,18 +31,16 @@ use std::{
 
 use futures_util::FutureExt as _;
 use longshore_plugin_api as api;
-use longshore_plugin_api::{ErrorKind, Found};
 use tokio::task::{JoinError, JoinSet};
 
+use self::asking::Doubts;
 pub use self::{
     pass::Pass,
     plan::{Rules, Step, plan},
 };
 use crate::{
     clock::{Moment, wall_ms},
-    executors::Open,
     job::{AttemptTag, JobId, ReplicaId},
-    lifecycle::Work,
     service::Service,
     store::{Silent, Store, StoreError, Unresolved},
     worker::Worker,
@@ -75,6 +75,7 @@ pub struct Recovery {
     offered: HashSet<(String, String)>,
     started: Moment,
     last: Mutex<Option<Pass>>,
+    doubts: Doubts,
     parts: tokio::sync::Mutex<Parts>,
 }
 
@@ -113,6 +114,7 @@ impl Recovery {
             offered,
             started: Moment::now(),
             last: Mutex::default(),
+            doubts: Doubts::default(),
             parts: tokio::sync::Mutex::default(),
         })
     }
@@ -268,76 +270,6 @@ impl Recovery {
     /// Ends what still runs of earlier passes: every write of it is guarded by itself.
     pub async fn abandon(&self) {
         self.parts.lock().await.running.shutdown().await;
-    }
-
-    /// One executor's part of a pass.
-    async fn recover(self: &Arc<Self>, executor: &str, rows: &[Unresolved]) -> Pass {
-        let mut pass = Pass { seen: rows.len(), ..Pass::default() };
-        let open = self.worker.executors().get(executor);
-        let found = match open {
-            Some(open) => self.ask(open, rows, &mut pass).await,
-            None => {
-                pass.trouble.insert(executor.to_owned(), "not open on this host".to_owned());
-                Some(HashMap::new())
-            }
-        };
-        let (silent, found) = (found.is_none(), found.unwrap_or_default());
-        let plan = |row| (row, plan(row, found.get(&row.tag.0), &self.settings.rules));
-        let mut steps: Vec<_> = rows.iter().map(plan).collect();
-        // Whoever must be alone waits for all others that were found, not they for it.
-        steps.sort_by_key(|(_, step)| matches!(step, Step::Reattach { alone: true }));
-        for (row, step) in steps {
-            if silent && matches!(step, Step::AskAgain { .. }) {
-                // It is asked again when there is somebody to ask, not by the clock.
-                pass.waiting += 1;
-                continue;
-            }
-            if let Err(error) = self.carry_out(row, step, open.map(|open| &**open), &mut pass).await
-            {
-                tracing::warn!(job = %row.id, error = %error, "recovery of a job failed");
-                pass.waiting += 1;
-            }
-        }
-        if let Some(open) = open {
-            self.retain(open).await;
-        }
-        pass
-    }
-
-    /// One question for all rows of an executor that are where it looks. Nothing says that its process
-    /// is not up, or has died over the question.
-    async fn ask(
-        &self,
-        open: &Open,
-        rows: &[Unresolved],
-        pass: &mut Pass,
-    ) -> Option<HashMap<uuid::Uuid, Found>> {
-        let here = self.worker.executors().locality(open);
-        let attempts: Vec<api::Attempt> = rows
-            .iter()
-            .filter(|row| row.work == Work::Maybe && row.locality.as_deref() == Some(&here))
-            .map(attempt_of)
-            .collect();
-        if attempts.is_empty() {
-            return Some(HashMap::new());
-        }
-        match open.executor.recover(&attempts).await {
-            Ok(verdicts) => {
-                let found = verdicts
-                    .into_iter()
-                    // A tag that nobody asked about is nonsense, and nonsense changes nothing.
-                    .filter_map(|verdict| {
-                        Some((uuid::Uuid::try_parse(&verdict.attempt_tag).ok()?, verdict.found))
-                    });
-                Some(found.collect())
-            }
-            Err(error) => {
-                tracing::warn!(executor = open.name, %error, "could not ask for what it has");
-                pass.trouble.insert(open.name.clone(), error.message);
-                let silent = matches!(error.kind, ErrorKind::Refused | ErrorKind::Crashed);
-                (!silent).then(HashMap::new)
-            }
-        }
     }
 
     /// A host that has just started does not know what others offered while it was away.

@@ -4,16 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_plugin_api as api;
 
-use super::{Pass, Recovery, Step, attempt_of, plan::patience};
+use super::{Pass, Recovery, Step, asking::is_death, attempt_of, plan::ask_again_in};
 use crate::{
     executors::Open,
     job::{Fenced, Outcome},
     lifecycle::Work,
     store::{Ended, StoreError, Unresolved},
 };
-
-/// How long found work waits for its turn before it is looked at again, at most.
-const TURN: Duration = Duration::from_secs(10);
 
 impl Recovery {
     /// Does what the plan says about one row, and counts what came of it.
@@ -27,9 +24,7 @@ impl Recovery {
         if let Step::Reattach { alone } = step
             && !self.worker.admits(&row.executor, row.id, alone).await
         {
-            pass.waiting += 1;
-            let _ = self.store.job_ask_again(row.id, row.token, patience(row, TURN)).await?;
-            return Ok(());
+            return self.await_turn(row, pass).await;
         }
         let done = self.act(row, step, open, pass).await;
         self.worker.let_go(&row.executor, row.id);
@@ -72,30 +67,29 @@ impl Recovery {
                 // however late that is.
                 let ended = self.ended(row, open).await;
                 let timeout = Outcome::Timeout { error };
-                if self.end(row, open, ended, timeout).await? == Fenced::Held {
+                if self.end(row, open, ended, timeout, pass).await? == Fenced::Held {
                     pass.timed_out += 1;
                 }
             }
             Step::StopSuspect { error } => {
                 // To ask how it has ended is to wait for it, and whoever did that has died of it.
                 let failed = Outcome::Failed { error };
-                if self.end(row, open, None, failed).await? == Fenced::Held {
+                if self.end(row, open, None, failed, pass).await? == Fenced::Held {
                     pass.given_up += 1;
                 }
             }
-            Step::StopEnded => {
-                if self.stop(row, open).await == Work::Gone {
-                    self.confirm(row, open, pass).await?;
-                } else {
+            Step::StopEnded => match self.stop(row, open).await {
+                Some(Work::Gone) => self.confirm(row, open, pass).await?,
+                Some(_) => {
                     pass.waiting += 1;
-                    let delay = Duration::from_secs(5);
-                    let _ = self.store.job_ask_again(id, token, delay).await?;
+                    let _ = self.store.job_ask_again(id, token, ask_again_in(row), false).await?;
                 }
-            }
+                None => self.count(row, pass).await?,
+            },
             Step::WorkGone => self.confirm(row, open, pass).await?,
             Step::AskAgain { delay } => {
                 pass.waiting += 1;
-                let _ = self.store.job_ask_again(id, token, delay).await?;
+                let _ = self.store.job_ask_again(id, token, delay, false).await?;
             }
         }
         Ok(())
@@ -142,15 +136,20 @@ impl Recovery {
         open: Option<&Open>,
         ended: Option<Outcome>,
         otherwise: Outcome,
+        pass: &mut Pass,
     ) -> Result<Fenced, StoreError> {
-        let (outcome, work) = match ended {
-            Some(outcome) => (outcome, Work::Gone),
+        let (outcome, stopped) = match ended {
+            Some(outcome) => (outcome, Some(Work::Gone)),
             None => (otherwise, self.stop(row, open).await),
         };
+        let work = stopped.unwrap_or(Work::Maybe);
         let ended = Ended { outcome, work };
         let fenced = self.store.job_settle(row.id, row.token, Some(row.tag), &ended).await?;
         if fenced == Fenced::Held && work == Work::Gone {
             forget(row, open).await;
+        }
+        if stopped.is_none() {
+            self.count(row, pass).await?;
         }
         Ok(fenced)
     }
@@ -169,12 +168,21 @@ impl Recovery {
         }
     }
 
-    async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Work {
-        if row.work == Work::Gone {
-            return Work::Gone;
+    /// Whether the work is gone; nothing where the process of its executor has died of the question.
+    async fn stop(&self, row: &Unresolved, open: Option<&Open>) -> Option<Work> {
+        let open = match open {
+            _ if row.work == Work::Gone => return Some(Work::Gone),
+            None => return Some(Work::Maybe),
+            Some(open) => open,
+        };
+        match open.executor.cancel(&attempt_of(row), self.settings.stop_grace).await {
+            Ok(api::Work::Gone) => Some(Work::Gone),
+            Ok(api::Work::Maybe) => Some(Work::Maybe),
+            Err(error) => {
+                tracing::warn!(job = %row.id, executor = open.name, %error, "could not stop the work");
+                (!is_death(open, &error).await).then_some(Work::Maybe)
+            }
         }
-        let Some(open) = open else { return Work::Maybe };
-        open.stop_work(&attempt_of(row), self.settings.stop_grace).await
     }
 }
 

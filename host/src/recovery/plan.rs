@@ -24,6 +24,11 @@ pub struct Rules {
 const PATIENCE: Backoff =
     Backoff { base_delay: Duration::from_secs(1), max_delay: Duration::from_secs(60) };
 
+/// Between two questions about an attempt that executors' processes have died of: others go first, and
+/// the executor is kept empty for each.
+const RESTRAINT: Backoff =
+    Backoff { base_delay: Duration::from_secs(1), max_delay: Duration::from_secs(3600) };
+
 /// What to write, or to do first.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
@@ -133,7 +138,23 @@ fn suspected(row: &Unresolved, crashes: Crashes, rules: &Rules) -> Option<String
 
 /// The longer nobody knows, the more rarely it is asked.
 fn ask_again(row: &Unresolved) -> Step {
-    Step::AskAgain { delay: patience(row, PATIENCE.max_delay) }
+    Step::AskAgain { delay: ask_again_in(row) }
+}
+
+/// How long to wait before the same question is worth asking.
+pub(super) fn ask_again_in(row: &Unresolved) -> Duration {
+    patience(row, PATIENCE.max_delay)
+}
+
+/// How long not to ask about an attempt after so many crashes.
+pub(super) fn restraint(crashes: u32) -> Duration {
+    RESTRAINT.delay(crashes, 0.0)
+}
+
+/// Why a job is failed without an answer, if to ask is what processes have died of, too often.
+pub(super) fn given_up(row: &Unresolved, rules: &Rules) -> Option<String> {
+    let crashes = Crashes::of(row.recovery_count, row.crashes);
+    if row.state.is_terminal() { None } else { suspected(row, crashes, rules) }
 }
 
 /// How long to wait before the next look at a row, `at_most`.

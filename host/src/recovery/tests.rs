@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     executors::Executors,
     job::{CancelReason, Fenced, Job, NewJob},
-    lifecycle::State,
+    lifecycle::{State, Work},
     plugin::HostedExecutor,
     store::{Schema, Synchronous},
     worker::{self, Running, Watching},
@@ -163,6 +163,40 @@ impl Scene {
         let open = self.worker.executors().get("here").unwrap();
         open.well();
         self.worker.executor_is_up();
+    }
+
+    /// Starts its process again whenever it is dead, and looks again and again, until it is so.
+    async fn revive_until(&self, what: &str, is: impl AsyncFn() -> bool) {
+        self.poll(what, async || {
+            if is().await {
+                return true;
+            }
+            if !self.mortal.state().lives && self.worker.running() == 0 {
+                self.live();
+            }
+            self.recovery.run_once().await.unwrap();
+            false
+        })
+        .await;
+    }
+
+    /// Looks at a job that may have to wait, now.
+    async fn look_at(&self, id: JobId) {
+        let token = self.job(id).await.token.expect("it was claimed");
+        let asked = self.store.job_ask_again(id, token, Duration::ZERO, false).await;
+        assert_eq!(asked.unwrap(), Fenced::Held);
+        self.recovery.run_once().await.unwrap();
+    }
+
+    fn kills(&self, id: JobId, verb: &'static str) {
+        self.mortal.change(|state| state.deadly.extend([(verb, id.to_string())]));
+    }
+
+    async fn crashes(&self, id: JobId) -> u32 {
+        let token = self.job(id).await.token.expect("it was claimed");
+        let _ = self.store.job_ask_again(id, token, Duration::ZERO, false).await.unwrap();
+        let rows = self.store.job_unresolved(HOUR, &Silent::default()).await.unwrap();
+        rows.iter().find(|row| row.id == id).expect("it is unresolved").crashes
     }
 
     async fn cancel(&self, id: JobId) {
@@ -356,4 +390,62 @@ async fn a_job_that_is_canceled_before_it_could_be_sent_has_nothing_to_stop() {
     scene.mortal.change(|state| state.holds = false);
     scene.until_job(id, "nothing was started", |job| job.work == Work::Gone).await;
     assert_eq!(scene.job(id).await.state, State::Canceled);
+}
+
+#[tokio::test]
+async fn a_handle_that_kills_whoever_is_asked_about_it_harms_no_other_and_ends_alone() {
+    let scene = Scene::new().await;
+    let [poison, good, other] = scene.watched().await;
+    scene.kills(poison, "recover");
+    scene.die().await;
+    let both = async || scene.is_watched(good) && scene.is_watched(other);
+    scene.revive_until("the others are watched", both).await;
+    // One that each had in company, the question about all, and the one about this.
+    assert_eq!(scene.mortal.state().deaths, 3);
+    for _ in 0..3 {
+        scene.look_at(poison).await;
+        assert!(both().await, "it is asked about alone");
+    }
+    assert_eq!(scene.mortal.state().deaths, 3);
+    scene.end(good);
+    scene.end(other);
+    for id in [good, other] {
+        scene.until_job(id, "it succeeded", |job| job.state == State::Succeeded).await;
+    }
+    let failed = async || scene.job(poison).await.state == State::Failed;
+    scene.revive_until("the poison has failed", failed).await;
+    let job = scene.job(poison).await;
+    assert_eq!((job.work, job.attempt), (Work::Maybe, 1));
+    let error = job.error_message.unwrap();
+    assert!(error.contains("crashed 4 times while it was running, 2 of them"), "{error}");
+    assert_eq!(scene.mortal.state().deaths, 5);
+}
+
+#[tokio::test]
+async fn a_stop_that_kills_happens_alone_and_is_counted() {
+    let scene = Scene::new().await;
+    let [poison, good] = scene.watched().await;
+    scene.kills(poison, "cancel");
+    scene.cancel(poison).await;
+    // Its own watcher was the first to try, recovery is the second; then it is known.
+    let second = async || scene.mortal.state().deaths == 2;
+    scene.revive_until("recovery has tried to stop it", second).await;
+    let watched = async || scene.is_watched(good);
+    scene.revive_until("the other is watched", watched).await;
+    for _ in 0..3 {
+        scene.look_at(poison).await;
+        assert!(watched().await, "it is stopped alone");
+    }
+    assert_eq!(scene.mortal.state().deaths, 2);
+    assert_eq!(scene.crashes(poison).await, 1);
+    scene.end(good);
+    scene.until_job(good, "it succeeded", |job| job.state == State::Succeeded).await;
+    let third = async || scene.mortal.state().deaths == 3;
+    scene.revive_until("it is tried alone", third).await;
+    scene.poll("that is counted", async || scene.crashes(poison).await == 2).await;
+    scene.mortal.change(|state| state.deadly.clear());
+    scene.live();
+    scene.look_at(poison).await;
+    scene.until_job(poison, "its work is gone", |job| job.work == Work::Gone).await;
+    assert_eq!(scene.job(poison).await.state, State::Canceled);
 }

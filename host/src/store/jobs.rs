@@ -185,7 +185,7 @@ impl Store {
         self.fenced(&job_give_up, id, token, unlock, fields).await
     }
 
-    /// Asks the executor again later.
+    /// Asks the executor again later; `crashed` counts a crash that was the answer.
     ///
     /// # Errors
     ///
@@ -195,8 +195,10 @@ impl Store {
         id: JobId,
         token: ClaimToken,
         delay: Duration,
+        crashed: bool,
     ) -> Result<Fenced, StoreError> {
-        self.fenced(&job_ask_again, id, token, None, [micros(delay).into()]).await
+        let arguments = [micros(delay).into(), crashed.into()];
+        self.fenced(&job_ask_again, id, token, None, arguments).await
     }
 
     /// Cancels an unfinished job at once; its work is stopped afterwards.

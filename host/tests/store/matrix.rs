@@ -84,7 +84,7 @@ async fn perform(world: &World, operation: Operation, on: Placed) -> bool {
         Requeue => store.job_requeue(id, token, unlock, Duration::ZERO, Crashes::of(0, 1)).await,
         GiveUp => store.job_give_up(id, token, unlock, "why", Work::Gone).await,
         WorkGone => store.job_work_gone(id, token, unlock).await,
-        AskAgain => store.job_ask_again(id, token, Duration::ZERO).await,
+        AskAgain => store.job_ask_again(id, token, Duration::ZERO, false).await,
         LogPut => store.job_log_put(id, token, "the last words").await,
     };
     fenced.unwrap() == Fenced::Held

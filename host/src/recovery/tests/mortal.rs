@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) ended: BTreeSet<String>,
     /// Who is waited for.
     pub(super) watched: BTreeSet<String>,
+    /// What its process dies of: a verb, and a job that it is about.
+    pub(super) deadly: BTreeSet<(&'static str, String)>,
     /// How often each verb was called, whether there was anybody to hear it or not.
     pub(super) calls: BTreeMap<&'static str, u32>,
 }
@@ -98,6 +100,17 @@ impl Mortal {
             drop(state.wait_for(|state| !state.holds).await.expect("it is there"));
             self.answer("arrived", answer).await
         })
+    }
+}
+
+impl Mortal {
+    /// Dies, if that is what it dies of.
+    fn survive(&self, verb: &'static str, job: &str) -> Result<(), Error> {
+        if self.state().deadly.contains(&(verb, job.to_owned())) {
+            self.die();
+            return Err(Error::new(ErrorKind::Crashed, "its process died"));
+        }
+        Ok(())
     }
 }
 
@@ -168,14 +181,18 @@ impl HostedExecutor for Mortal {
     }
 
     fn cancel<'a>(&'a self, attempt: &'a Attempt, _: Duration) -> Answer<'a, Work> {
-        self.answer("cancel", |state| {
-            state.work.remove(&attempt.job_id);
-            Work::Gone
+        Box::pin(async {
+            self.answer("cancel", |_| ()).await?;
+            self.survive("cancel", &attempt.job_id)?;
+            self.change(|state| {
+                state.work.remove(&attempt.job_id);
+            });
+            Ok(Work::Gone)
         })
     }
 
     fn recover<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, Vec<Verdict>> {
-        self.held("recover", |state| {
+        let verdicts = self.held("recover", |state| {
             let found = |attempt: &Attempt| {
                 if state.work.contains(&attempt.job_id) { Found::Here } else { Found::Gone }
             };
@@ -184,6 +201,11 @@ impl HostedExecutor for Mortal {
                 found: found(attempt),
             };
             attempts.iter().map(verdict).collect()
+        });
+        Box::pin(async {
+            let verdicts = verdicts.await?;
+            attempts.iter().try_for_each(|one| self.survive("recover", &one.job_id))?;
+            Ok(verdicts)
         })
     }
 
