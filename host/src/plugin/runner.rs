@@ -43,6 +43,7 @@ pub(super) use self::{
     death::{Death, Why},
     environment::environment,
     live::Live,
+    place::sweep,
 };
 use super::verdicts::Probed;
 use crate::config::RunnerLimits;

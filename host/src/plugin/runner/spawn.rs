@@ -76,7 +76,10 @@ async fn start(command: Command, place: Place) -> io::Result<Leader> {
             let (jobs, taken) = mpsc::channel::<Job>();
             thread::Builder::new().name("runner-spawn".to_owned()).spawn(move || {
                 for Job(mut command, place, answer) in taken {
-                    let started = command.spawn().map(|child| Leader(Some((child, place))));
+                    let started = command.spawn().map(|child| {
+                        place.give_to(child.id());
+                        Leader(Some((child, place)))
+                    });
                     // Where nobody waits any more the leader is dropped, and with it the process.
                     drop(answer.send(started));
                 }

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "a runner leaves by `_exit`")]
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader},
     path::PathBuf,
@@ -359,11 +360,33 @@ async fn what_a_thread_of_the_plugin_says_is_heard_until_the_end_and_refused_aft
     assert!(place.ear.heard("record 0"), "what was said before the end is heard");
 }
 
-/// This test is its own host: that one, started with [`AS_HOST`], has a runner and waits to be killed.
+/// Tests that are their own hosts: this one, started with this, has a runner and waits to be killed.
+const AS_HOST: &str = "RUNNER_TEST_HOST";
+
+/// Such a host, and the processes that it says it has.
+fn host<const N: usize>(test: &str, how: impl AsRef<OsStr>) -> (std::process::Child, [String; N]) {
+    let mut host = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([&format!("plugin::runner::tests::{test}"), "--exact", "--nocapture"])
+        .env(AS_HOST, how)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(host.stdout.take().unwrap()).lines();
+    let mut pids = lines
+        .map_while(Result::ok)
+        .filter_map(|line| line.split_once("process=").map(|(_, pid)| pid.to_owned()));
+    let pids = [(); N].map(|()| pids.next().expect("it says whom it has"));
+    assert!(pids.iter().all(|pid| lives(pid)));
+    (host, pids)
+}
+
+fn kill_host(mut host: std::process::Child) {
+    host.kill().unwrap();
+    host.wait().unwrap();
+}
+
 #[tokio::test]
 async fn a_killed_host_leaves_no_runner_not_even_one_that_is_stopped() {
-    const AS_HOST: &str = "RUNNER_TEST_HOST";
-    const NAME: &str = "a_killed_host_leaves_no_runner_not_even_one_that_is_stopped";
     if let Some(how) = std::env::var_os(AS_HOST) {
         let place = Place::new();
         let live = place.open().await;
@@ -371,26 +394,40 @@ async fn a_killed_host_leaves_no_runner_not_even_one_that_is_stopped() {
             let pid = rustix::process::Pid::from_raw(live.pid() as i32).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
         }
-        println!("runner={}", live.pid());
+        println!("process={}", live.pid());
         return std::future::pending().await;
     }
     for how in ["running", "stopped"] {
-        let mut host = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([&format!("plugin::runner::tests::{NAME}"), "--exact", "--nocapture"])
-            .env(AS_HOST, how)
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(host.stdout.take().unwrap()).lines();
-        let mut pids = lines
-            .map_while(Result::ok)
-            .filter_map(|line| line.split_once("runner=").map(|(_, pid)| pid.to_owned()));
-        let pid = pids.next().expect("it says whom it has");
-        assert!(lives(&pid));
-        host.kill().unwrap();
-        host.wait().unwrap();
+        let test = "a_killed_host_leaves_no_runner_not_even_one_that_is_stopped";
+        let (host, [pid]) = host(test, how);
+        kill_host(host);
         until("the runner ends", || !lives(&pid)).await;
     }
+}
+
+#[tokio::test]
+async fn what_outlives_a_killed_host_in_a_runners_group_is_ended_by_the_next_host() {
+    if let Some(dir) = std::env::var_os(AS_HOST) {
+        let place = Place { dir: TempDir::new_in(dir).unwrap(), ..Place::new() };
+        let live = place.open().await;
+        println!("process={}", live.pid());
+        for act in ["sleep", "leave"] {
+            println!("process={}", self::act(&live, act).await.unwrap());
+        }
+        return std::future::pending().await;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let test = "what_outlives_a_killed_host_in_a_runners_group_is_ended_by_the_next_host";
+    let (host, [runner, stayed, left]) = host(test, dir.path());
+    kill_host(host);
+    until("the runner ends", || !lives(&runner)).await;
+    assert!(lives(&stayed), "the kernel ends only the runner");
+    let state = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    sweep(&state.join("runners"));
+    assert!(!lives(&stayed));
+    assert!(lives(&left), "it is not the runner's any more");
+    let left = rustix::process::Pid::from_raw(left.parse().unwrap()).unwrap();
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
 }
 
 #[tokio::test]

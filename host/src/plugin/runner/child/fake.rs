@@ -3,6 +3,7 @@
 
 use std::{
     io::Write as _,
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, abort},
     sync::{Arc, Mutex, PoisonError},
@@ -107,6 +108,10 @@ impl Source for Fake {
             }
             "sleep" => {
                 let sleep = Command::new("sleep").arg("600").spawn();
+                Ok(sleep.expect("there is a `sleep`").id().to_string())
+            }
+            "leave" => {
+                let sleep = Command::new("sleep").arg("600").process_group(0).spawn();
                 Ok(sleep.expect("there is a `sleep`").id().to_string())
             }
             "astray" => {
