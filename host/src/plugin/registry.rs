@@ -18,7 +18,7 @@ use super::{
     opening::{Opening, Trouble, Until, Wanted, Workshop},
     preflight::Note,
     problem::{Code, PluginProblem},
-    schema,
+    runner, schema,
     supervisor::Running,
     verdicts::Verdicts,
 };
@@ -96,14 +96,10 @@ impl Registry {
         this
     }
 
-    /// Removes what runners of an earlier process left. Only for whoever owns the state directory.
+    /// Ends and removes what runners of an earlier process left. Only for whoever owns the state
+    /// directory. Blocks.
     pub fn sweep(&self) {
-        let runners = self.workshop.state_dir.join("runners");
-        if let Err(error) = std::fs::remove_dir_all(&runners)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %runners.display(), %error, "cannot remove what runners left");
-        }
+        runner::sweep(&self.workshop.state_dir.join("runners"));
     }
 
     /// Looks at the directory again, and hands what is new to the executors that want it. What is gone
