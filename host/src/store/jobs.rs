@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     job::{
-        AttemptTag, CancelReason, ClaimToken, Claimed, Crashes, Fenced, Job, JobId, Outcome,
-        ReplicaId,
+        ALONE_FROM, AttemptTag, CancelReason, ClaimToken, Claimed, Crashes, Fenced, Job, JobId,
+        Outcome, ReplicaId,
     },
     lifecycle::{State, Work},
 };
@@ -89,7 +89,8 @@ impl Store {
         delay: Duration,
         max_retries: u32,
     ) -> Result<Fenced, StoreError> {
-        let fields = [micros(delay).into(), i64::from(max_retries).into()];
+        let fields =
+            [micros(delay).into(), i64::from(max_retries).into(), i64::from(ALONE_FROM).into()];
         self.fenced(&job_retry, id, token, unlock, fields).await
     }
 
@@ -106,7 +107,7 @@ impl Store {
         delay: Duration,
         gone: bool,
     ) -> Result<Fenced, StoreError> {
-        let fields = [micros(delay).into(), gone.into()];
+        let fields = [micros(delay).into(), gone.into(), i64::from(ALONE_FROM).into()];
         let fenced = self.fenced(&job_release, id, token, unlock, fields).await;
         self.wake();
         fenced

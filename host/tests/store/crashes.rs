@@ -86,26 +86,35 @@ async fn a_requeue_adds_what_it_is_told_and_the_next_attempt_begins_at_none() {
 }
 
 #[tokio::test]
-async fn every_way_back_into_the_queue_forgets_the_attempts_crashes() {
+async fn every_way_back_into_the_queue_keeps_what_the_attempt_crashed() {
     for way in ["release", "retry", "requeue"] {
-        let world = World::new().await;
-        let first = world.begun(new_job()).await;
-        world.marked(first, true).await;
-        let Placed { id, token, .. } = world.reattached(first).await;
-        assert_eq!(world.crashes(id), "1|0|0");
-        let store = &world.store;
-        let fenced = match way {
-            "release" => store.job_release(id, token, None, Duration::ZERO, true).await,
-            "retry" => store.job_retry(id, token, None, Duration::ZERO, 3).await,
-            _ => {
-                let marked = store.job_mark(id, token, Duration::ZERO, false).await.unwrap();
-                assert_eq!(marked, Fenced::Held);
-                store.job_requeue(id, token, None, Duration::ZERO, Crashes::NONE).await
+        for (before, crashes, kept) in
+            [((0, 0), 3, "0|3|1"), ((1, 0), 2, "0|3|1"), ((3, 1), 1, "0|4|2"), ((0, 0), 1, "0|1|0")]
+        {
+            let world = World::new().await;
+            let mut placed = world.begun(new_job()).await;
+            let (all, alone) = before;
+            world.shell(&format!("UPDATE jobs SET recovery_count = {all}, solo_count = {alone}"));
+            for _ in 0..crashes {
+                world.marked(placed, true).await;
+                placed = world.reattached(placed).await;
             }
-        };
-        assert_eq!(fenced.unwrap(), Fenced::Held, "{way}");
-        assert_eq!(world.state(id).await, State::Pending, "{way}");
-        assert_eq!(world.crashes(id), "0|0|0", "{way}");
+            let Placed { id, token, .. } = placed;
+            let store = &world.store;
+            let fenced = match way {
+                "release" => store.job_release(id, token, None, Duration::ZERO, true).await,
+                "retry" => store.job_retry(id, token, None, Duration::ZERO, 3).await,
+                _ => {
+                    let marked = store.job_mark(id, token, Duration::ZERO, false).await.unwrap();
+                    assert_eq!(marked, Fenced::Held);
+                    let counted = Crashes::of(all, crashes);
+                    store.job_requeue(id, token, None, Duration::ZERO, counted).await
+                }
+            };
+            assert_eq!(fenced.unwrap(), Fenced::Held, "{way}");
+            assert_eq!(world.state(id).await, State::Pending, "{way}");
+            assert_eq!(world.crashes(id), kept, "{way} with {before:?} and {crashes}");
+        }
     }
 }
 

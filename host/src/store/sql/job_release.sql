@@ -1,9 +1,11 @@
 -- event: release
 -- `gone` says that the caller has the executor's word for it; without that only untouched work goes back.
 -- The attempt does not count: the next claim gives the same number again unless work was begun.
--- $1 id, $2 claim token, $3 delay in microseconds, $4 whether begun work is shown to be gone
+-- The crashes of this attempt, which was found again after each, are kept as job_requeue keeps them.
+-- $1 id, $2 claim token, $3 delay in microseconds, $4 whether begun work is shown to be gone, $5 from which crash on a job runs alone
 UPDATE jobs
-SET state = 'PENDING', attempt = attempt - (work = 'none'), work = 'none', crashes = 0, due_at = now_us() + $3, updated_at = now_us(),
+SET state = 'PENDING', attempt = attempt - (work = 'none'), work = 'none', recovery_count = recovery_count + crashes,
+    solo_count = solo_count + max(crashes - max($5 - recovery_count, 0), 0), crashes = 0, due_at = now_us() + $3, updated_at = now_us(),
     claim_token = NULL, attempt_tag = NULL, owner = NULL, lease_expires_at = NULL, started_at = NULL, locality = NULL, handle = NULL, report = NULL,
     status_message = NULL, progress = NULL, progress_updated_at = NULL, token_hash = NULL, scoped_permissions = NULL
 WHERE id = $1 AND claim_token = $2 AND state = 'RUNNING'
