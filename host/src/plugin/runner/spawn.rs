@@ -226,7 +226,8 @@ mod tests {
         // The end of this one is not seen in any test's time.
         let other = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
         process.pidfd = watched(other, Interest::READABLE).unwrap();
-        let (how, place) = process.bury(Duration::from_millis(10)).await;
+        let buried = process.bury(Duration::from_millis(10));
+        let (how, place) = tokio::time::timeout(Duration::from_secs(60), buried).await.unwrap();
         assert_eq!(how, How::Unknown);
         assert!(place.is_none(), "it may still be in its directory");
         until_gone(pid, &run_dir).await;
