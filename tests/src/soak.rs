@@ -117,12 +117,20 @@ impl Run {
                 killer.kill(&killing, plan, |unfinished| submitted - unfinished - first);
             });
             let until = now() + self.size.limit;
-            while !killer.is_finished() || unfinished(&client) > 0 {
+            let mut seen = first;
+            loop {
+                let left = unfinished(&client);
+                if left == 0 && killer.is_finished() {
+                    break;
+                }
                 assert!(now() < until, "{name}: not over after {:?}", self.size.limit);
-                pause(Duration::from_secs(2));
-                let ended = outcomes.look(&client);
-                let memory = vitals::memory(pid);
-                println!("{name}: {ended} of {submitted} jobs have ended; {memory} KiB");
+                // Not at every turn: to list them all is work for the host, too.
+                if submitted - left >= seen + self.size.jobs / 20 {
+                    seen = outcomes.look(&client);
+                    let memory = vitals::memory(pid);
+                    println!("{name}: {seen} of {submitted} jobs have ended; {memory} KiB");
+                }
+                pause(Duration::from_millis(500));
             }
             killer.join().expect("the killer says why it gave up");
         });

@@ -22,6 +22,15 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // What the outer cargo tells this program about itself: build scripts that look at it would run
+    // again, and half of the dependencies be built twice at each turn.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+        if told.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often it is looked at how the executors stand.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 /// A runner heeds the first SIGSEGV of a kind that no code of it has caused by taking its handler away;
 /// the second one ends it.
 const AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
