@@ -136,7 +136,7 @@ fn a_crash_loop_is_quarantined_and_released() {
     let row = scene.stands("evil", "quarantined");
     assert_eq!(row["deaths"], 5);
     assert_eq!(row["pid"], json!(null));
-    scene.says("evil", "E_CRASHED");
+    scene.says("evil", "E_QUARANTINED");
     let line = scene.logs("longshore plugin release evil");
     assert!(line.contains("it died 5 times"), "{line}");
     // It waits: what is quarantined is not absent.
