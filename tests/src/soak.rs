@@ -56,9 +56,10 @@ impl Size {
         }
     }
 
-    /// The first part: what grows only once has grown after it.
+    /// The first part. What grows only once has grown after it: the caches of the database's connections
+    /// take a few thousand jobs to fill.
     fn warm_up(self) -> Self {
-        Self { jobs: self.jobs / 5, kills: self.kills / 5, ..self }
+        Self { jobs: self.jobs * 2 / 5, kills: self.kills * 2 / 5, ..self }
     }
 
     fn rest(self) -> Self {

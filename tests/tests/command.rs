@@ -201,6 +201,29 @@ fn a_submit_whose_host_is_killed_starts_nothing_later() {
 }
 
 #[test]
+fn an_executor_that_was_up_is_tried_again_though_its_program_does_not_start_at_once() {
+    let config = "[executors.own.config]\nprogram = [\"sh\", \"start.sh\"]\nmode = \"serve\"";
+    let pool = fs::read(repository().join("examples/command/pool.py")).unwrap();
+    let start = "echo begun >> {dir}/starts\n[ $(wc -l < {dir}/starts) -ne 2 ] || exit 3\nexec python3 {dir}/pool.py\n";
+    let setup = setup(JOBS).config(config).plugin("command").file("pool.py", pool);
+    let start = start.replace("{dir}", &setup.path("").display().to_string());
+    let host = setup.file("start.sh", start).start();
+    let client = host.client();
+    assert_eq!(client.result(&client.submit("good", json!({ "n": 1 }))), json!({ "n": 1 }));
+    let runner = leftovers::processes(&host.path(""))
+        .into_iter()
+        .find(|process| process.command.starts_with("longshore-runner[own]"))
+        .unwrap();
+    let pid = rustix::process::Pid::from_raw(runner.pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(client.result(&client.submit("good", json!({ "n": 2 }))), json!({ "n": 2 }));
+    let starts = fs::read_to_string(host.path("starts")).unwrap();
+    assert_eq!(starts.lines().count(), 3, "its second start was to fail");
+    forgotten(&host);
+    host.finish();
+}
+
+#[test]
 fn a_program_that_is_not_there_is_named_with_the_way_out() {
     let config = "[executors.own]\nplugin = \"command\"\n[executors.own.config]\nprogram = [\"./nowhere.py\"]";
     let host = setup(config).plugin("command").start();

@@ -186,7 +186,10 @@ impl Supervisor {
             }
             Err(Trouble::Refused { problem, retryable }) => {
                 self.refusals = self.refusals.saturating_add(1);
-                let again = retryable.then(|| TRY_AGAIN.delay(self.refusals, 0.0));
+                // What was up with this file and these settings can be again, whatever it says now: a
+                // busy machine, a program that was away, somebody's `kill` of its child.
+                let was_up = self.status.borrow().facts.is_some();
+                let again = (retryable || was_up).then(|| TRY_AGAIN.delay(self.refusals, 0.0));
                 self.on(Event::Refused(again), Some(problem)).await;
             }
             Err(Trouble::Died(problem)) => self.fell(problem).await,
