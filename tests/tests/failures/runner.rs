@@ -1,6 +1,6 @@
 //! G. The process that a plugin runs in.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::process::CommandExt as _, process::Command};
 
 use longshore_tests::{
     Scene,
@@ -86,33 +86,26 @@ fn resident(pid: Pid) -> u64 {
 }
 
 #[test]
-fn nothing_is_remembered_of_a_runners_pid() {
+fn a_stranger_with_the_number_of_a_dead_runner_is_left_alone() {
     let mut scene = Scene::of(scene(&evil("")));
     let pid = runner(&scene, "evil").as_raw_nonzero().to_string();
     fs::write(scene.host.path("go"), "").unwrap();
     scene.client.until_idle(PATIENCE);
     scene.host.kill_9();
-    // Whoever gets its number next has nothing to do with it: there is nowhere to read it.
-    assert_eq!(naming(&scene.host.path("state"), &pid), Vec::<String>::new());
+    // What the next host is to end is written down beside the runner's directory.
+    let runners = scene.host.path("state/runners");
+    let mut stranger = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+    let records = fs::read_dir(&runners).unwrap().map(|entry| entry.unwrap().path());
+    let records: Vec<_> = records.filter(|path| path.extension().is_some()).collect();
+    let ours = records.iter().find(|record| fs::read_to_string(record).unwrap().contains(&pid));
+    let ours = ours.unwrap_or_else(|| panic!("{pid} is in none of {records:?}"));
+    let text = fs::read_to_string(ours).unwrap().replace(&pid, &stranger.id().to_string());
+    fs::write(ours, text).unwrap();
     scene.host.start();
+    assert!(stranger.try_wait().unwrap().is_none(), "it was another process that had this number");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
     scene.host.finish();
-}
-
-/// The files whose whole text is, or whose words are, this number. A database is not text.
-fn naming(directory: &Path, number: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap().flatten() {
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(naming(&path, number));
-        } else if let Ok(text) = fs::read_to_string(&path) {
-            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-            if words.any(|word| word == number) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found
 }
 
 #[test]

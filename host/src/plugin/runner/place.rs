@@ -8,11 +8,14 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
@@ -105,20 +108,21 @@ impl Group {
     }
 
     fn end(&self) {
-        let members = self.living();
-        let Some(leader) = Pid::from_raw(self.leader).filter(|_| !members.is_empty()) else {
-            return;
-        };
-        tracing::warn!(?members, "killing what an earlier host's plugin has left running");
-        // The last of them may just have ended.
-        let _ = kill_process_group(leader, Signal::KILL);
+        let Some(leader) = Pid::from_raw(self.leader) else { return };
         let deadline = Moment::now().after(BURIAL);
-        while !self.living().is_empty() {
+        loop {
+            let members = self.living();
+            if members.is_empty() {
+                return;
+            }
             if deadline.remaining().is_zero() {
                 tracing::warn!(?members, "they do not end {BURIAL:?} after they were killed");
                 return;
             }
-            thread::sleep(Duration::from_millis(10));
+            tracing::warn!(?members, "killing what an earlier host's plugin has left running");
+            // The last of them may just have ended.
+            let _ = kill_process_group(leader, Signal::KILL);
+            members.iter().for_each(|pid| until_ended(*pid, deadline));
         }
     }
 
@@ -139,6 +143,14 @@ impl Group {
         // Whoever should reap it may be long in coming.
         here && !matches!(state, 'Z' | 'X')
     }
+}
+
+fn until_ended(pid: i32, deadline: Moment) {
+    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH);
+    let Ok(pidfd) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+    let patience = Timespec::try_from(deadline.remaining()).ok();
+    // Whoever asked looks again.
+    let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], patience.as_ref());
 }
 
 fn world() -> String {

@@ -252,7 +252,7 @@ async fn a_runner_that_has_left_its_group_is_killed_all_the_same() {
     live.kill(Why::Overran(Verb::Health));
     let death = live.died().await;
     assert_eq!(death.how, How::Killed(Why::Overran(Verb::Health)));
-    until("it is gone", || !lives(&live.pid().to_string())).await;
+    assert!(!lives(&live.pid().to_string()), "its death is known");
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ async fn an_answer_for_which_there_is_no_descriptor_fails_its_call_and_nothing_e
     near.send(Kind::Answer, 1, None, &long).unwrap();
     near.send(Kind::Answer, 2, None, "short").unwrap();
     let before = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before.clone() }).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
     let lost = far.receive(&mut packet).await.unwrap().unwrap();
     assert_eq!((lost.kind, lost.id), (Kind::Fail, 1));
     let error: Error = serde_json::from_str(&lost.payload).unwrap();
