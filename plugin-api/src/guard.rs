@@ -80,7 +80,7 @@ pub(crate) fn install_hook() {
             let thread = std::thread::current();
             let thread = thread.name().unwrap_or("unnamed");
             tracing::error!(target: "panic", thread, "the plugin panicked: {text}");
-            // Where panics abort nobody catches it: its words are the last ones.
+            // Where panics abort, nobody comes to see it: these are the last words of the process.
             if DEPTH.get() > 0 && cfg!(panic = "unwind") {
                 SEEN.replace(Some(text));
             } else {

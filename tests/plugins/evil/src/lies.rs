@@ -13,7 +13,7 @@ use crate::threads::said;
 /// Larger than what a host takes of a handle.
 const LARGE: usize = 80 << 10;
 /// Larger than any answer.
-const HUGE: usize = 160 << 20;
+const HUGE: usize = 129 << 20;
 
 /// A result that is no JSON.
 pub(crate) fn result() -> Ending {

@@ -80,7 +80,8 @@ pub(crate) fn install_hook() {
             let thread = std::thread::current();
             let thread = thread.name().unwrap_or("unnamed");
             tracing::error!(target: "panic", thread, "the plugin panicked: {text}");
-            if DEPTH.get() > 0 {
+            // Where panics abort, nobody comes to see it: these are the last words of the process.
+            if DEPTH.get() > 0 && cfg!(panic = "unwind") {
                 SEEN.replace(Some(text));
             } else {
                 previous(info);

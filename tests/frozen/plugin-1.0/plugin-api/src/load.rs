@@ -14,6 +14,11 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::{abi::PluginRootRef, layout, note::Note, wire::Description};
 
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
+compile_error!(
+    "what is linked statically loads no libraries: build with `-C target-feature=-crt-static`"
+);
+
 /// A plugin whose code is in this process.
 #[derive(Clone)]
 pub struct Loaded {
