@@ -114,14 +114,18 @@ impl Run {
         let plan = killer::plan(size.kills, size.jobs, chance);
         thread::scope(|scope| {
             let killing = client.clone();
-            let killer = scope.spawn(move || {
-                killer.kill(&killing, plan, |unfinished| submitted - unfinished - first);
-            });
             let until = now() + self.size.limit;
+            let mut killer = Some(scope.spawn(move || {
+                killer.kill(&killing, plan, until, |unfinished| submitted - unfinished - first);
+            }));
             let mut seen = first;
             loop {
                 let left = unfinished(&client);
-                if left == 0 && killer.is_finished() {
+                // If it gave up, the jobs may never end.
+                if let Some(done) = killer.take_if(|killer| killer.is_finished()) {
+                    done.join().expect("the killer says why it gave up");
+                }
+                if left == 0 && killer.is_none() {
                     break;
                 }
                 assert!(now() < until, "{name}: not over after {:?}", self.size.limit);
@@ -133,7 +137,6 @@ impl Run {
                 }
                 pause(Duration::from_millis(500));
             }
-            killer.join().expect("the killer says why it gave up");
         });
         self.outcomes.look(&client);
     }

@@ -109,16 +109,18 @@ impl Killer {
         self.done.clone()
     }
 
-    /// Does what is planned, and returns when every executor is back. `ended` says of the number of
-    /// unfinished jobs how many have ended.
+    /// Does what is planned, and returns when every executor is back; gives up at that time. `ended` says
+    /// of the number of unfinished jobs how many have ended.
     pub(super) fn kill(
         &mut self,
         client: &Client,
         plan: Vec<Planned>,
+        give_up: Duration,
         ended: impl Fn(usize) -> usize,
     ) {
         for planned in plan {
             while ended(unfinished(client)) < planned.ended {
+                assert!(now() < give_up, "too few jobs end to go on: {:?}", rows(client));
                 self.look(client);
                 pause(LOOK);
             }
