@@ -98,6 +98,10 @@ struct Run {
 impl Run {
     fn new(size: Size) -> Self {
         let host = jobs::host(setup(jobs::CONFIG)).start();
+        let client = host.client();
+        wait_until("every executor is ready", PATIENCE, || {
+            killer::rows(&client).iter().all(|row| row.standing == "ready").then_some(())
+        });
         let killer = Killer::new(host.history());
         let (jobs, outcomes) = (Jobs::default(), Outcomes::default());
         Self { host, size, jobs, killer, outcomes, began: now() }

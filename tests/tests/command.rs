@@ -200,25 +200,45 @@ fn a_submit_whose_host_is_killed_starts_nothing_later() {
     });
 }
 
+/// A host whose pool does `instead` at its start of that number, and then begins well.
+fn host_of_a_late_pool(number: u32, instead: &str) -> TestHost {
+    let config = "[executors.own.config]\nprogram = [\"sh\", \"start.sh\"]\nmode = \"serve\"\ntimeout = { facts = 2 }";
+    let pool = fs::read(repository().join("examples/command/pool.py")).unwrap();
+    let setup = setup(JOBS).config(config).plugin("command").file("pool.py", pool);
+    let here = setup.path("").display().to_string();
+    let start = format!(
+        "cd {here}; echo >> starts; [ $(wc -l < starts) -ne {number} ] || {instead}\nexec python3 pool.py\n"
+    );
+    setup.file("start.sh", start).start()
+}
+
+fn runs_a_job_after_starts(host: &TestHost, least: usize) {
+    let client = host.client();
+    let job = client.submit("good", json!({ "n": least }));
+    assert_eq!(client.result(&job), json!({ "n": least }));
+    let starts = fs::read_to_string(host.path("starts")).unwrap();
+    assert!(starts.lines().count() >= least, "the start that fails was not reached");
+}
+
 #[test]
 fn an_executor_that_was_up_is_tried_again_though_its_program_does_not_start_at_once() {
-    let config = "[executors.own.config]\nprogram = [\"sh\", \"start.sh\"]\nmode = \"serve\"";
-    let pool = fs::read(repository().join("examples/command/pool.py")).unwrap();
-    let start = "echo begun >> {dir}/starts\n[ $(wc -l < {dir}/starts) -ne 2 ] || exit 3\nexec python3 {dir}/pool.py\n";
-    let setup = setup(JOBS).config(config).plugin("command").file("pool.py", pool);
-    let start = start.replace("{dir}", &setup.path("").display().to_string());
-    let host = setup.file("start.sh", start).start();
-    let client = host.client();
-    assert_eq!(client.result(&client.submit("good", json!({ "n": 1 }))), json!({ "n": 1 }));
+    let host = host_of_a_late_pool(2, "exit 3");
+    runs_a_job_after_starts(&host, 1);
     let runner = leftovers::processes(&host.path(""))
         .into_iter()
         .find(|process| process.command.starts_with("longshore-runner[own]"))
         .unwrap();
     let pid = rustix::process::Pid::from_raw(runner.pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    assert_eq!(client.result(&client.submit("good", json!({ "n": 2 }))), json!({ "n": 2 }));
-    let starts = fs::read_to_string(host.path("starts")).unwrap();
-    assert_eq!(starts.lines().count(), 3, "its second start was to fail");
+    runs_a_job_after_starts(&host, 3);
+    forgotten(&host);
+    host.finish();
+}
+
+#[test]
+fn an_executor_whose_program_is_slow_to_start_is_tried_again() {
+    let host = host_of_a_late_pool(1, "exec sleep 600");
+    runs_a_job_after_starts(&host, 2);
     forgotten(&host);
     host.finish();
 }

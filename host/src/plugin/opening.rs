@@ -392,7 +392,11 @@ impl Opening {
         match e.kind {
             ErrorKind::Crashed | ErrorKind::Refused => Failed::Died,
             ErrorKind::Hung => Failed::Hung(text),
-            kind => Failed::Said(self.problem(code, text), kind.is_retryable()),
+            // No job is under way: what was only slow, on a busy machine say, is asked again.
+            kind => {
+                let again = kind.is_retryable() || kind == ErrorKind::Timeout;
+                Failed::Said(self.problem(code, text), again)
+            }
         }
     }
 
