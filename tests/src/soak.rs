@@ -154,7 +154,7 @@ impl Run {
         });
         // Its own connections would count.
         drop(client);
-        vitals::of(self.host.pid())
+        vitals::of(self.host.pid(), &self.host.path("state"))
     }
 
     /// Every job has ended once, as it had to, and nothing of it is left.

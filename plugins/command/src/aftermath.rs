@@ -6,9 +6,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::OwnedFd,
     io::Errno,
-    process::{
-        Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, test_kill_process_group,
-    },
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group},
 };
 
 use crate::life::{self, Dead};
@@ -61,15 +59,59 @@ fn member(group: Pid, mark: &[u8]) -> io::Result<Option<(Pid, OwnedFd)>> {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| name.parse().ok());
         let Some(pid) = number.and_then(Pid::from_raw) else { continue };
-        if getpgid(Some(pid)) != Ok(group) {
+        let process = Path::new("/proc").join(&name);
+        if group_of(&process) != Some(group) {
             continue;
         }
         // Nothing to read of what has ended, or is another user's.
-        let environment = fs::read(Path::new("/proc").join(&name).join("environ"));
+        let environment = fs::read(process.join("environ"));
         let marked = environment.is_ok_and(|all| all.split(|&byte| byte == 0).any(|v| v == mark));
         if marked && let Ok(ended) = pidfd_open(pid, PidfdFlags::empty()) {
             return Ok(Some((pid, ended)));
         }
     }
     Ok(None)
+}
+
+/// Not by `getpgid`: what the kernel does by itself, and what has come from outside a container, is in no
+/// group that has a number, and a `Pid` cannot be nothing.
+fn group_of(process: &Path) -> Option<Pid> {
+    let stat = fs::read(process.join("stat")).ok()?;
+    // The name may hold anything, also the end of a name.
+    let after = stat.iter().rposition(|&byte| byte == b')')? + 1;
+    let group = str::from_utf8(&stat[after..]).ok()?.split_ascii_whitespace().nth(2)?;
+    group.parse().ok().and_then(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::process::CommandExt as _,
+        process::{Child, Command},
+    };
+
+    use super::*;
+
+    struct Sleeping(Child);
+
+    impl Drop for Sleeping {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// The whole of `/proc` is looked through for a stranger, processes of no group included.
+    #[test]
+    fn a_member_is_who_has_the_group_and_the_mark() {
+        let mut sleep = Command::new("sleep");
+        let child = sleep.arg("600").process_group(0).env("MARK", "ours").spawn();
+        let child = Sleeping(child.expect("there is a `sleep`"));
+        let group = Pid::from_child(&child.0);
+        let found =
+            |mark: &[u8]| member(group, mark).expect("it can be looked for").map(|one| one.0);
+        assert_eq!(found(b"MARK=ours"), Some(group));
+        assert_eq!(found(b"MARK=theirs"), None);
+        assert_eq!(group_of(Path::new("/proc/self")), Some(rustix::process::getpgrp()));
+    }
 }

@@ -65,8 +65,8 @@ impl fmt::Display for Numbers {
         let deaths = self.log.matches("it is started again in").count();
         let hit: usize = self.kills.iter().map(|kill| kill.jobs).sum();
         let lost = self.log.matches("its runner is gone").count();
-        let Vitals { memory: was, descriptors: had } = &self.before;
-        let Vitals { memory: is, descriptors: has } = &self.after;
+        let Vitals { memory: was, database: small, descriptors: had } = &self.before;
+        let Vitals { memory: is, database: large, descriptors: has } = &self.after;
         let seconds = self.took.as_secs_f64();
         let mut row = |name: &str, value: String| writeln!(f, "  {name:<34}{value}");
         row(
@@ -91,6 +91,7 @@ impl fmt::Display for Numbers {
         row("kill to ready, p50", format!("{:.0?}", self.away(50)))?;
         row("kill to ready, p99", format!("{:.0?}", self.away(99)))?;
         row("memory of the host", format!("{was} KiB, then {is} KiB"))?;
+        row("its database", format!("{small} KiB, then {large} KiB"))?;
         row("descriptors of the host", format!("{}, then {}", had.len(), has.len()))
     }
 }
