@@ -28,10 +28,15 @@ impl Held {
         self.lock().insert(tag.to_owned(), Job { id: id.to_owned(), running: true });
     }
 
-    /// Takes in a job that is found to be here, if it is not in yet.
-    pub(super) fn keep(&self, tag: &str, id: &str) {
-        let job = || Job { id: id.to_owned(), running: true };
-        self.lock().entry(tag.to_owned()).or_insert_with(job);
+    /// Takes in a job that is found to be here, or that something is done to, if it is not in yet. Says
+    /// whether it was not.
+    pub(super) fn keep(&self, tag: &str, id: &str) -> bool {
+        let mut jobs = self.lock();
+        let new = !jobs.contains_key(tag);
+        if new {
+            jobs.insert(tag.to_owned(), Job { id: id.to_owned(), running: true });
+        }
+        new
     }
 
     /// Its work has ended; the evidence is still here.

@@ -299,7 +299,11 @@ impl Hosted {
             return Err(self.not_up());
         }
         let asking = shares.iter().map(async |(generation, verbs, share)| {
-            let verdicts = verbs.recover(share).await?;
+            let alone = if let [alone] = &share[..] { Some(alone) } else { None };
+            let visitor = alone.map(|alone| Visitor::enter(generation, alone));
+            let answer = verbs.recover(share).await;
+            visitor.into_iter().for_each(|visitor| visitor.leave(&answer));
+            let verdicts = answer?;
             for attempt in share {
                 let gone = verdicts.iter().any(|one| {
                     one.attempt_tag == attempt.attempt_tag
@@ -329,6 +333,34 @@ impl Hosted {
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
         generations.draining.retain(|one| one.standing() != Standing::Stopped);
         change(&mut generations)
+    }
+}
+
+/// An attempt that is asked about, or stopped, by itself: if that kills the process, it is known who was
+/// there.
+struct Visitor<'a> {
+    generation: &'a Generation,
+    tag: &'a str,
+    new: bool,
+}
+
+impl<'a> Visitor<'a> {
+    fn enter(generation: &'a Generation, attempt: &'a Attempt) -> Self {
+        let tag = &*attempt.attempt_tag;
+        Self { generation, tag, new: generation.held.keep(tag, &attempt.job_id) }
+    }
+
+    fn leave<T>(mut self, answer: &Result<T, Error>) {
+        // Who was there at a death is the supervisor's to find, and to take out.
+        self.new &= !answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Crashed);
+    }
+}
+
+impl Drop for Visitor<'_> {
+    fn drop(&mut self) {
+        if self.new {
+            self.generation.leave(self.tag);
+        }
     }
 }
 
@@ -436,7 +468,13 @@ impl HostedExecutor for Hosted {
     }
 
     fn cancel<'a>(&'a self, attempt: &'a Attempt, grace: Duration) -> Answer<'a, Work> {
-        Box::pin(async move { self.holder(attempt)?.1.cancel(attempt, grace).await })
+        Box::pin(async move {
+            let (generation, verbs) = self.holder(attempt)?;
+            let visitor = Visitor::enter(&generation, attempt);
+            let answer = verbs.cancel(attempt, grace).await;
+            visitor.leave(&answer);
+            answer
+        })
     }
 
     fn recover<'a>(&'a self, attempts: &'a [Attempt]) -> Answer<'a, Vec<Verdict>> {
