@@ -1,5 +1,5 @@
 //! How an executor stands: the one truth for the list of plugins, the claim loop and recovery. What
-//! follows on what is [`next`], a pure function; `supervisor` does what it says.
+//! follows on what is `next`, a pure function; `supervisor` does what it says.
 //!
 //! ```text
 //!             ┌──────────── again ────────────┐

@@ -6,8 +6,8 @@
 //! the text EVIL_LOAD=none------ in the file before there is either ([`at_load`])
 //! ```
 //!
-//! A mode is `DEED` or `DEED-METHOD` ([`mode`] has the list); each family of deeds is a file. A job of no
-//! mode ends at once with a result, after `millis`, or when the file `hold` exists ([`work`]).
+//! A mode is `DEED` or `DEED-METHOD` (`mode` has the list); each family of deeds is a file. A job of no
+//! mode ends at once with a result, after `millis`, or when the file `hold` exists (`work`).
 
 mod at_load;
 mod canary;
