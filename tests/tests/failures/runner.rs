@@ -1,6 +1,6 @@
 //! G. The process that a plugin runs in.
 
-use std::{fs, os::unix::process::CommandExt as _, process::Command};
+use std::{fs, os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
 use longshore_tests::{
     Scene,
@@ -96,7 +96,8 @@ fn a_stranger_with_the_number_of_a_dead_runner_is_left_alone() {
     let runners = scene.host.path("state/runners");
     let mut stranger = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
     let records = fs::read_dir(&runners).unwrap().map(|entry| entry.unwrap().path());
-    let records: Vec<_> = records.filter(|path| path.extension().is_some()).collect();
+    let is_record = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "group");
+    let records: Vec<_> = records.filter(is_record).collect();
     let ours = records.iter().find(|record| fs::read_to_string(record).unwrap().contains(&pid));
     let ours = ours.unwrap_or_else(|| panic!("{pid} is in none of {records:?}"));
     let text = fs::read_to_string(ours).unwrap().replace(&pid, &stranger.id().to_string());
