@@ -189,6 +189,8 @@ async fn a_process_that_dies_is_started_again_and_what_it_had_is_unknown() {
         let executor = Arc::clone(&executor);
         async move { executor.wait(&attempt("lost")).await }
     });
+    // What is asked after it is answered after it was sent.
+    executor.health().await.expect("it is well");
     let changed = executor.changed();
     kill(&before);
     let lost = soon(waiting).await.expect("soon").expect("no panic").expect_err("it is unknown");
