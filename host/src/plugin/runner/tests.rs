@@ -261,6 +261,8 @@ async fn a_call_that_nobody_wants_any_more_is_dropped_there() {
     let live = place.open().await;
     for _ in 0..3 {
         tokio::select! {
+            // Sent in this order.
+            biased;
             answer = act(&live, "hang") => panic!("{answer:?}"),
             // Answered after the other one has been taken.
             answer = act(&live, "echo:x") => assert_eq!(answer.unwrap(), "x"),
