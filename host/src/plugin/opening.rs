@@ -111,10 +111,10 @@ impl Opening {
     }
 
     async fn in_runner(self, until: Until) -> Result<Up, Trouble> {
-        self.cached().await?;
+        let known = self.cached().await?;
         let heard = Arc::new(self.callback());
         let live = self.spawn(Arc::clone(&heard) as Arc<dyn Heard>).await?;
-        let made = self.make_in(&live, &heard, until).await;
+        let made = self.make_in(&live, &heard, known, until).await;
         match made {
             Ok(verbs) => Ok(Up { verbs, live: Some(live), suspicion: None }),
             Err(failed) => {
@@ -153,9 +153,10 @@ impl Opening {
         &self,
         live: &Arc<Live>,
         heard: &Callback,
+        known: bool,
         until: Until,
     ) -> Result<Arc<Verbs>, Failed> {
-        let description = self.load_in(live).await?;
+        let description = self.load_in(live, known).await?;
         let request = self.request(&description, heard)?;
         let opened = tokio::time::timeout(self.wanted.config.deadlines.open, live.open(request));
         let facts = opened
@@ -165,8 +166,9 @@ impl Opening {
         self.start(facts, description, Transport::Runner(Arc::clone(live)), until).await
     }
 
-    /// Loads it. What that says is remembered, if it says the same tomorrow.
-    async fn load_in(&self, live: &Arc<Live>) -> Result<Description, Failed> {
+    /// Loads it. What that says is remembered, if it says the same tomorrow. `known`: it has loaded
+    /// before.
+    async fn load_in(&self, live: &Arc<Live>, known: bool) -> Result<Description, Failed> {
         let probed = live.load(&self.candidate.note, self.wanted.config.deadlines.load).await;
         let probed = probed.map_err(|problem| problem.plugin(&self.candidate.note.name));
         match &probed {
@@ -174,7 +176,7 @@ impl Opening {
             // not to blame, is tried again like everything that dies.
             Err(problem)
                 if matches!(problem.code, Code::Crashed | Code::Hung)
-                    && (!self.suspect || self.has_loaded().await) =>
+                    && (!self.suspect || known) =>
             {
                 return Err(Failed::Unlucky(problem.clone()));
             }
@@ -183,7 +185,10 @@ impl Opening {
             }
             _ => {}
         }
-        self.remember(&probed).await;
+        // What is known already costs the disk nothing.
+        if probed.is_err() || !known {
+            self.remember(&probed).await;
+        }
         let probed = probed.map_err(Failed::Load)?;
         if probed.took > SLOW {
             let (plugin, took) = (&self.candidate.note.name, probed.took);
@@ -195,10 +200,6 @@ impl Opening {
         Ok(probed.description)
     }
 
-    async fn has_loaded(&self) -> bool {
-        matches!(self.verdict().await, Some(Ok(_)))
-    }
-
     /// What became of this content before. Reads a file, so not here.
     async fn verdict(&self) -> Option<Verdict> {
         let (workshop, digest) = (Arc::clone(&self.workshop), self.candidate.digest.clone());
@@ -207,10 +208,6 @@ impl Opening {
     }
 
     async fn remember(&self, probed: &Verdict) {
-        // It is known already; writing costs the disk its time.
-        if probed.is_ok() && self.has_loaded().await {
-            return;
-        }
         let (workshop, digest) = (Arc::clone(&self.workshop), self.candidate.digest.clone());
         let probed = probed.clone();
         let write = move || workshop.verdicts.keep(&digest, &probed);
@@ -282,7 +279,7 @@ impl Opening {
             return Ok(());
         }
         let live = self.spawn(Arc::new(Silent)).await?;
-        let probed = self.load_in(&live).await;
+        let probed = self.load_in(&live, false).await;
         live.kill(Why::Abandoned);
         live.died().await;
         match probed {
