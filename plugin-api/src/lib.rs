@@ -67,6 +67,7 @@
 
 pub mod abi;
 mod adapter;
+pub mod environment;
 mod error;
 mod executor;
 #[doc(hidden)]

@@ -6,38 +6,13 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use longshore_plugin_api::Error;
-
-/// What a job may know of the host by default. Documented at `Config::env`.
-const ALLOWED: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TZ",
-    "LANG",
-    "LANGUAGE",
-    "LC_*",
-    "PIP_*",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-];
+use longshore_plugin_api::{
+    Error,
+    environment::{OURS, USUAL, is_listed},
+};
 
 /// A host that was started without one, by a service manager for instance, still finds programs.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// Our own variables; nobody else sets them.
-const OURS: &str = "LONGSHORE_";
 
 /// What is the same for all jobs.
 ///
@@ -64,10 +39,13 @@ pub(crate) fn common(
             return refuse("its value contains a NUL character");
         }
     }
-    let allowed =
-        allowed.unwrap_or_else(|| ALLOWED.iter().map(|&pattern| pattern.to_owned()).collect());
+    let listed = |name: &OsStr| match &allowed {
+        Some(own) => is_listed(name, own.iter().map(String::as_str)),
+        // Documented at `Config::env`.
+        None => is_listed(name, USUAL.iter().copied()),
+    };
     let mut variables = BTreeMap::from([("PATH".into(), DEFAULT_PATH.into())]);
-    variables.extend(host.filter(|(name, _)| is_allowed(name, &allowed)));
+    variables.extend(host.filter(|(name, _)| listed(name)));
     variables.extend(set.into_iter().map(|(name, value)| (name.into(), value.into())));
     Ok(variables)
 }
@@ -77,15 +55,6 @@ pub(crate) fn common(
 pub(crate) fn missing(has: impl Fn(&str) -> bool, allowed: Option<&[String]>) -> Vec<String> {
     let names = allowed.unwrap_or_default().iter();
     names.filter(|name| !name.ends_with('*') && !has(name)).cloned().collect()
-}
-
-fn is_allowed(name: &OsStr, patterns: &[String]) -> bool {
-    let name = name.as_encoded_bytes();
-    !name.starts_with(OURS.as_bytes())
-        && patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(start) => name.starts_with(start.as_bytes()),
-            None => name == pattern.as_bytes(),
-        })
 }
 
 #[cfg(test)]

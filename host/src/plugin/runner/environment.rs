@@ -1,35 +1,11 @@
 //! What a runner knows of the host's environment. Secrets in it are not for plugins.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
-/// What is passed on by default: as to the jobs of `local`, which take theirs from here.
-const ALLOWED: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TZ",
-    "LANG",
-    "LANGUAGE",
-    "LC_*",
-    "PIP_*",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "RUST_BACKTRACE",
-];
+use longshore_plugin_api::environment::{USUAL, is_listed};
 
-/// The host's own, among them its tokens. Nobody gets them.
-const OURS: &str = "LONGSHORE_";
+/// What else is passed on: whether a crash has a backtrace is the operator's to say.
+const MORE: &str = "RUST_BACKTRACE";
 
 /// The variables of a runner: the usual ones and those of `pass`, which are names, or starts of names
 /// with a `*` behind.
@@ -41,21 +17,14 @@ fn of(
     all: impl Iterator<Item = (OsString, OsString)>,
     pass: &[String],
 ) -> Vec<(OsString, OsString)> {
-    all.filter(|(name, _)| is_passed(name, pass)).collect()
-}
-
-fn is_passed(name: &OsStr, pass: &[String]) -> bool {
-    let name = name.as_encoded_bytes();
-    let passed = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start.as_bytes()),
-        None => name == pattern.as_bytes(),
-    };
-    !name.starts_with(OURS.as_bytes())
-        && (ALLOWED.iter().any(|pattern| passed(pattern)) || pass.iter().any(|p| passed(p)))
+    let listed = || USUAL.iter().copied().chain([MORE]).chain(pass.iter().map(String::as_str));
+    all.filter(|(name, _)| is_listed(name, listed())).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use longshore_plugin_api::environment::OURS;
+
     use super::*;
 
     fn names(pass: &[&str]) -> Vec<String> {
